@@ -142,9 +142,10 @@ class Gapped:
 
 
 @asynccontextmanager
-async def web_of(slack: LocalSlack) -> AsyncIterator[SlackWeb]:
+async def web_of(slack: LocalSlack, *, give_up_after: int | None = None) -> AsyncIterator[SlackWeb]:
+    given = SlackSettings(slack.bot_token, slack.app_token, slack.url)
     async with aiohttp.ClientSession() as session:
-        yield SlackWeb(SlackSettings(slack.bot_token, slack.app_token, slack.url), session)
+        yield SlackWeb(given, session, give_up_after=give_up_after)
 
 
 def texts_of(*payloads: dict[str, Any]) -> set[str]:

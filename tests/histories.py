@@ -103,6 +103,7 @@ async def read_histories(
     is_patient: bool = True,
     pace: HistoryPace = AT_ONCE,
     on_progress: Callable[[BackfillProgress], None] = lambda _: None,
+    give_up_after: int | None = None,
 ) -> JobRun:
     """Read the histories of all channels as an operator would, or go on with those that are not finished."""
 
@@ -121,7 +122,7 @@ async def read_histories(
         ]
 
     named = with_defaults(conninfo, application_name="test")
-    async with web_of(slack) as web:
+    async with web_of(slack, give_up_after=give_up_after) as web:
         job = make_chosen_gaps_job(
             web,
             find,

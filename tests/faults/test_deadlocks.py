@@ -219,7 +219,7 @@ async def histories(connection: Connection, chosen: random.Random, _: int) -> No
     found = await gaps.newest(connection, most=10)
     owed = [gap for gap in found if gap.is_history and gap.closed_at is None]
     chosen.shuffle(owed)
-    await gaps.fail(connection, [gap.id for gap in owed], "a failure")
+    await gaps.fail(connection, {gap.id: {} for gap in owed}, "a failure")
     for gap in owed[:1]:
         assert gap.channel_id
         if begun := await gap_progress.begin(connection, gap.id, [gap.channel_id]):

@@ -40,8 +40,6 @@ async def test_nothing_is_missing_and_nothing_twice(
 ) -> None:
     rand = random.Random(7)
     directory = history(CHANNELS, MESSAGES, answered=8 if SCALE >= 100 else 1)
-    for listed in directory.channels.values():
-        del listed["is_member"]  # else the lists of channels add a debt of their own
     faults = Faults(
         http_429=0.05,
         http_500=0.05,
@@ -71,14 +69,15 @@ async def test_nothing_is_missing_and_nothing_twice(
     assert kills == KILLS
     # What was changed while the backfill read it is as Slack has it now.
     assert differences(conninfo, directory) == []
-    found = database.execute("select closed_at is not null, error from slack.gap").fetchall()
-    assert found == [(True, None)] * CHANNELS
+    # The instance hears the channels once the backfill has listed them, and the time until then is owed, too.
+    query = "select closed_at is not null, error from slack.gap where started_at = 'epoch'"
+    assert database.execute(query).fetchall() == [(True, None)] * CHANNELS
     account = (
         "select sum((account -> 'messages' ->> 'read')::int8)"
         ", sum((account -> 'messages' ->> 'inserted')::int8)"
         ", sum((account -> 'messages' ->> 'already_there')::int8)"
         ", sum((account -> 'messages' ->> 'updated')::int8)"
-        ", (select count(*) from slack.message) from slack.gap"
+        ", (select count(*) from slack.message) from slack.gap where started_at = 'epoch'"
     )
     [(read, inserted, known, updated, rows)] = database.execute(account).fetchall()
     assert read <= MESSAGES + CHANGES  # no page was counted twice

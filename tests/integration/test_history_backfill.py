@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.gapped import payload, post
 from tests.histories import EPOCH, NOW, differences, history, read_histories
 from tests.support import make_engine, running, until
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
+from tiger_slack_tui.base.errors import SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.base.settings import JobSettings
+from tiger_slack_tui.checks.check import CheckState
+from tiger_slack_tui.checks.database import check_database
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
+from tiger_slack_tui.slack.paged_history import SlackHistory
+from tiger_slack_tui.slack.web import Page, SlackWeb
 from tiger_slack_tui.store import gaps
 
 FIRST, SECOND, THIRD = "C00000", "C00001", "C00002"
@@ -146,7 +154,12 @@ async def test_each_channel_ends_in_a_clear_state_and_harms_no_other(
         channels = list(directory.channels)
         slack.refuse_channel = dict(zip(channels, errors, strict=False))
         ended = await read_histories(slack, conninfo)
-        assert ended.outcome == "done"
+        assert ended.outcome == "incomplete"
+        assert str(ended.error).startswith("4 of 6 gaps not closed: ")
+        checks = [check async for check in check_database(conninfo, "it")]
+        assert [(c.state, c.found[:22]) for c in checks if c.name == "history"] == [
+            (CheckState.WARNING, "4 not read to the end:")
+        ]
         found = states(database)
         assert [found[channel][0] for channel in channels] == [False] * 4 + [True] * 2
         for channel, error in zip(channels, errors, strict=False):
@@ -169,8 +182,11 @@ async def test_a_token_that_is_revoked_in_the_middle(
                 slack.refuse["conversations.history"] = "token_revoked"
                 slack.refuse["conversations.replies"] = "token_revoked"
 
-        ended = await read_histories(slack, conninfo, on_progress=revoke)
+        ended = await read_histories(slack, conninfo, results=results, on_progress=revoke)
         assert (ended.outcome, "token_revoked" in str(ended.error)) == ("failed", True)
+        # The account has also the channels that were begun.
+        (stored,) = database.execute("select count(*) from slack.message").fetchone() or (0,)
+        assert sum(result.messages.inserted for result in results) == stored
         found = states(database).values()
         assert all(closed or "token_revoked" in str(error) for closed, error in found)
         slack.refuse.clear()
@@ -182,6 +198,151 @@ async def test_a_token_that_is_revoked_in_the_middle(
         database.execute(kept).fetchone()
         == database.execute("select count(*) from slack.message").fetchone()
     )
+
+
+async def test_a_stop_accounts_for_the_channels_that_were_begun(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    results: list[GapResult] = []
+    async with LocalSlack(directory=history(4, 2000, replies=0)) as slack:
+
+        def stop(_: BackfillProgress) -> None:
+            if slack.calls["conversations.history"] == 3:
+                task.cancel()
+
+        task = asyncio.create_task(
+            read_histories(slack, conninfo, results=results, on_progress=stop)
+        )
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    (stored,) = database.execute("select count(*) from slack.message").fetchone() or (0,)
+    assert sum(result.messages.inserted for result in results) == stored > 400
+    assert {result.error for result in results} == {"it was stopped"}
+    kept = "select sum((account -> 'messages' ->> 'inserted')::int8), count(*) from slack.gap"
+    assert database.execute(kept).fetchone() == (stored, 4)
+
+
+async def test_names_and_address_are_stored_without_a_run(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    async with LocalSlack(directory=history(2, 20)) as slack:
+        await read_histories(slack, conninfo)
+    query = "select channel_name, is_member from slack.channel order by id"
+    assert database.execute(query).fetchall() == [("place-0", True), ("place-1", True)]
+    assert database.execute("select count(url) from slack.workspace").fetchone() == (1,)
+
+
+async def test_what_is_read_before_the_first_run_is_not_read_again(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    directory = history(2, 1200, replies=0)
+    async with LocalSlack(directory=directory) as slack:
+        await read_histories(slack, conninfo)
+        pages = slack.calls["conversations.history"]
+        assert pages >= 7
+        beat = HeartbeatTiming(interval=0.1)
+        async with running(make_engine(slack, conninfo, tmp_path, heartbeat=beat)):
+            await until(lambda: len(states(database)) == 2)
+            owed = "select count(*), count(closed_at) from slack.gap where reason = 'joined'"
+            await until(lambda: database.execute(owed).fetchone() == (2, 2))
+        assert slack.calls["conversations.history"] == pages + 2
+    whole = "select count(*) from slack.channel where complete_since = 'epoch' and complete_until is null"
+    assert database.execute(whole).fetchone() == (2,)
+
+
+async def test_a_channel_that_was_deleted_is_owed_no_more(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(3, 60)
+    for channel in directory.channels.values():
+        channel["is_private"] = channel["id"] == SECOND
+    async with LocalSlack(directory=directory) as slack:
+        slack.refuse_channel = {FIRST: "channel_not_found", SECOND: "channel_not_found"}
+        await read_histories(slack, conninfo)
+    found = states(database)
+    assert [found[c][0] for c in (FIRST, SECOND, THIRD)] == [True, False, True]
+    assert "deleted" in str(found[FIRST][1])
+    members = "select id from slack.channel where is_member"
+    assert database.execute(members).fetchall() == [(THIRD,)]
+    # Should the app join it after all, its history is owed.
+    database.execute("select slack.hear_channel(%s, now())", (FIRST,))
+    owed = "select count(*) from slack.gap where reason = 'joined' and started_at = 'epoch'"
+    assert database.execute(owed).fetchone() == (1,)
+
+
+async def test_a_gap_is_lost_in_channels_that_the_app_has_left_since(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(2, 60)
+    directory.channels[SECOND]["is_member"] = False
+    database.execute(
+        "insert into slack.channel (id, channel_name, channel_type, is_member, heard_since)"
+        " values (%(first)s, 'a', 'channel', true, now() - interval '9 hours')"
+        ", (%(second)s, 'b', 'channel', false, null);",
+        {"first": FIRST, "second": SECOND},
+    )
+    database.execute(
+        "select slack.add_heard(%s, tstzrange(now() - interval '9 hours', now() - interval '1 hour'))",
+        (SECOND,),
+    )
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at)"
+        " values ('not connected', now() - interval '5 hours', now() - interval '4 hours')"
+    )
+    async with LocalSlack(directory=directory) as slack:
+        await read_histories(slack, conninfo)
+    assert database.execute("select count(closed_at), count(*) from slack.gap").fetchone() == (1, 1)
+    since = (
+        "select c.id, round(extract(epoch from now() - c.complete_since) / 3600)::int from slack.channel c"
+        " order by c.id"
+    )
+    assert database.execute(since).fetchall() == [(FIRST, 9), (SECOND, 4)]
+
+
+async def test_many_channels_that_slack_does_not_serve_end_nothing(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, tries = history(8, 80, replies=0), Counter[str]()
+    real = SlackWeb.history_page
+
+    async def page(web: SlackWeb, channel: ChannelId, **options: Any) -> Page:
+        tries[channel] += 1
+        return await real(web, channel, **options)
+
+    monkeypatch.setattr(SlackWeb, "history_page", page)
+    async with LocalSlack(directory=directory) as slack:
+        slack.refuse_channel = dict.fromkeys(list(directory.channels)[:6], "fatal_error")
+        assert (await read_histories(slack, conninfo)).outcome == "incomplete"
+    # After three failures in a row, each channel gets one try.
+    assert sorted(tries[channel] for channel in slack.refuse_channel)[:3] == [1, 1, 1]
+    assert [closed for closed, _ in states(database).values()] == [False] * 6 + [True] * 2
+
+
+async def test_a_network_that_is_away_is_waited_for(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = history(1, 600, replies=0)
+    answers = iter([False, False])
+    real = SlackHistory.is_reachable
+
+    async def is_reachable(slack: SlackHistory) -> bool:
+        if next(answers, True):
+            return await real(slack)
+        return False
+
+    monkeypatch.setattr(SlackHistory, "is_reachable", is_reachable)
+    real_page, calls = SlackWeb.history_page, itertools.count()
+
+    async def page(web: SlackWeb, *given: Any, **options: Any) -> Page:
+        if 1 <= next(calls) <= 8:
+            raise web._counted(SlackUnavailable("no network"))
+        return await real_page(web, *given, **options)
+
+    monkeypatch.setattr(SlackWeb, "history_page", page)
+    async with LocalSlack(directory=directory) as slack:
+        ended = await read_histories(slack, conninfo, give_up_after=1)
+    assert (ended.outcome, ended.error) == ("done", None)
+    assert differences(conninfo, directory) == []
 
 
 async def test_only_threads_that_have_grown_are_read_again(conninfo: str) -> None:
@@ -273,7 +434,12 @@ async def test_live_events_go_first(conninfo: str, database: psycopg.Connection[
             others_are_up_to_date=True,
             least_gap=1,
         )
-        live = LiveEvents(connection, pause=0.01)
+        said: list[str] = []
+
+        async def note(what: str) -> None:
+            said.append(what)
+
+        live = LiveEvents(connection, pause=0.01, on_wait=note)
         await live.wait()
         database.execute("update slack.instance set ack_p95 = 0.5")
         waiting = asyncio.create_task(live.wait())
@@ -286,6 +452,10 @@ async def test_live_events_go_first(conninfo: str, database: psycopg.Connection[
         assert not waiting.done()
         database.execute("update slack.instance set ack_p95 = null")
         await waiting
+        # It says what it waits for, and does not wait for ever.
+        database.execute("update slack.instance set ack_p95 = 0.5")
+        await LiveEvents(connection, pause=0.01, longest=0.05, on_wait=note).wait()
+        assert said == ["waits for live events of one"] * 2
 
 
 async def test_a_run_says_how_far_it_is(conninfo: str, database: psycopg.Connection[Any]) -> None:

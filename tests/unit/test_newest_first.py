@@ -48,12 +48,12 @@ def history(number: int) -> OwedHistory:
 
 
 def expected_share(all_: list[OwedHistory]) -> float:
-    known = [in_all for each in all_ if (in_all := each.calls_in_all()) is not None]
-    if all(each.state.is_done for each in all_):
+    known = [in_all[1] for each in all_ if (in_all := each.calls()) is not None]
+    if all(each.is_done for each in all_):
         return 1.0
     average = sum(known) / len(known) if known else 1.0
     whole = sum(known) + average * (len(all_) - len(known))
-    calls = sum(each.calls for each in all_ if each.calls_in_all() is not None)
+    calls = sum(calls[0] for each in all_ if (calls := each.calls()) is not None)
     return min(calls / whole, 0.99)
 
 
@@ -65,8 +65,8 @@ def test_the_sums_are_those_of_all_histories() -> None:
     assert (order.share(), order.done, len(order)) == (0.0, 0, 20)
     positions = []
     while (taken := order.take()) is not None:
-        positions.append(taken.reader.position)
-        state: Any = taken.state
+        positions.append(taken.position)
+        state: Any = taken.reader.state
         state.account.read += chance.randint(1, 200)
         state.reached = min(state.reached + chance.random() / 3, 1.0)
         reader: Any = taken.reader
@@ -77,6 +77,6 @@ def test_the_sums_are_those_of_all_histories() -> None:
         else:
             order.put_back(taken)
         assert order.share() == pytest.approx(expected_share(all_))
-        assert order.done == sum(each.state.is_done for each in all_)
+        assert order.done == sum(each.is_done for each in all_)
     assert positions == sorted(positions, reverse=True)
     assert (order.share(), order.done) == (pytest.approx(1.0), 20)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from tiger_slack_tui.backfill.newest_first import NewestFirst, OwedHistory
 from tiger_slack_tui.backfill.plan import created_at
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.backfill.window import Window
+from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.errors import (
     SlackCursorExpired,
     SlackRestricted,
@@ -43,8 +44,10 @@ from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.paged_history import RESTRICTED, SlackHistory
-from tiger_slack_tui.slack.web import CONVERSATION_TYPES
+from tiger_slack_tui.slack.pages import MOST_TRIES
+from tiger_slack_tui.slack.web import CHANNEL_TYPES, CONVERSATION_TYPES
 from tiger_slack_tui.store import gap_progress, gaps
+from tiger_slack_tui.store.directory import list_time, upsert
 from tiger_slack_tui.store.gaps import BY_HAND, Gap
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
@@ -53,11 +56,21 @@ log = logging.getLogger(__name__)
 
 _STOPPED = "it was stopped"
 _GONE = "the gap is gone, or has not ended"
-_MOST_FAILURES = 3
-"""If Slack serves so many channels in a row not at all, it serves none."""
+_DELETED = (
+    "Slack has the channel no longer: it was deleted or made private before its history was read"
+)
+_MANY_FAILURES = 3
+"""After so many channels in a row that Slack does not serve, the next ones get one try, and not two minutes each."""
+_LONGEST_PAUSE = 60.0
+"""Seconds between two looks whether Slack can be reached again."""
 
 OnProgress = Callable[[BackfillProgress], Awaitable[None]]
 OnResult = Callable[[GapResult], None]
+OnWait = Callable[[str], Awaitable[None]]
+"""Is told what the backfill waits for, in words."""
+
+
+async def _ignore_wait(_: str) -> None: ...
 
 
 class Backfill:
@@ -71,6 +84,8 @@ class Backfill:
         scopes: frozenset[str] | None,
         on_progress: OnProgress,
         is_by_operator: bool,
+        on_result: OnResult = lambda _: None,
+        on_wait: OnWait = _ignore_wait,
         history_since: datetime | None = None,
         before_step: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -79,11 +94,15 @@ class Backfill:
         With `is_by_operator`, the job does not continue periods that an operator asked for and stopped: the operator
         decides. Without it, the job continues them. Of the history before the app joined a channel, it reads that
         from `history_since` on. It waits for `before_step` before each page.
+
+        Calls `on_result` for each gap that was begun, however that ended.
         """
         self._is_by_operator = is_by_operator
         self._connection = connection
         self._slack = slack
         self._on_progress = on_progress
+        self._on_result = on_result
+        self._on_wait = on_wait
         self._history_since = history_since
         self._before_step = before_step
         self._merger = Merger(connection, TablesTarget(connection))
@@ -91,14 +110,15 @@ class Backfill:
         self._failures = 0
         """Channels in a row that Slack did not serve."""
         self._own: dict[ChannelId, dict[str, Any]] | None = None
+        """The conversations that Slack lists; None before the first gap."""
 
-    async def close_gap(self, gap: Gap) -> GapResult:
+    async def close_gap(self, gap: Gap) -> None:
         """Read the history of the gap, from where the last attempt ended, and record the result.
 
-        Raises SlackRefused, and SlackUnavailable if Slack serves no channel; both are recorded. Raises psycopg.Error.
-        However it ends, what is committed is accounted for, and the next attempt continues from there. If an
-        operator stops the backfill of a period that was asked for, that is recorded, too: the job then leaves
-        it to the operator to continue it.
+        A channel that Slack does not serve harms no other: the gap stays open with the reason. Waits as long as Slack
+        cannot be reached. Raises SlackRefused, which is recorded, and psycopg.Error. However it ends, what is
+        committed is accounted for, and the next attempt continues from there. If an operator stops the backfill of a
+        period that was asked for, that is recorded, too: the job then leaves it to the operator to continue it.
         """
         result = self._result(gap)
         try:
@@ -112,53 +132,38 @@ class Backfill:
         finally:
             if result.error or result.is_closed:
                 await self._end(result)
-        return result
+            self._on_result(result)
 
     async def read_histories(
         self,
         found: Sequence[Gap],
         *,
-        on_result: OnResult,
         is_preempted: Callable[[], Awaitable[bool]] | None = None,
         is_patient: bool = True,
     ) -> bool:
         """Read the histories of channels, one gap each, the newest messages of all channels first.
 
-        A channel that Slack does not show or does not serve harms no other: its gap stays open with the reason. Calls
-        `on_result` for each gap that has ended. If `is_preempted` says that something else comes first, ends between
-        two pages and returns False.
+        A channel that Slack does not show or does not serve harms no other: its gap stays open with the reason. If
+        `is_preempted` says that something else comes first, ends between two pages and returns False.
 
         Raises as `close_gap`, and SlackRestricted if Slack restricts the app and it is not `is_patient`. All gaps
         that are not read then have the reason.
         """
         order = NewestFirst()
-        self._failures = 0
-        left = list(found)
+        for gap in found:
+            order.add(OwedHistory(gap))
         try:
-            while left:
-                await self._add(left[0], order, on_result)
-                left.pop(0)
-            while (history := order.take()) is not None:
-                left = [history.gap]
+            while (taken := order.take()) is not None:
                 if is_preempted is not None and await is_preempted():
                     return False
                 if self._slack.is_restricted and not is_patient:
                     raise SlackRestricted(f"{RESTRICTED}.")
-                account, error = await self._step_alone(history.reader)
-                if error or history.state.is_done:
-                    order.end(history)
-                    on_result(await self._end_history(history, error))
+                if taken.reader is None:
+                    await self._begin_history(taken, order)
                 else:
-                    order.put_back(history)
-                left = []
-                await self._on_progress(
-                    BackfillProgress(
-                        history.gap, order.done, len(order), account, order.share(), of_all=True
-                    )
-                )
+                    await self._read_history(taken, taken.reader, order)
         except (TigerSlackError, asyncio.CancelledError) as error:
-            unread = [*left, *(history.gap for history in order.unfinished())]
-            await self._leave_histories(unread, error)
+            await self._leave_histories(order.unfinished(), error)
             raise
         return True
 
@@ -168,33 +173,83 @@ class Backfill:
             error = "the backfill ended before it was begun"
             await gaps.leave(self._connection, [gap.id for gap in left], error)
 
-    async def _leave_histories(self, unread: Sequence[Gap], error: BaseException) -> None:
-        """Record why histories were not read to their end. The job continues after a stop that nobody asked for."""
-        if isinstance(error, TigerSlackError):
-            await gaps.fail(self._connection, [gap.id for gap in unread], error.args[0])
-        else:
-            stopped = [gap.id for gap in unread if self._is_left(gap)]
-            await gaps.fail(self._connection, stopped, _STOPPED)
+    # Histories
 
-    async def _add(self, gap: Gap, order: NewestFirst, on_result: OnResult) -> None:
-        """Begin with the gap of a channel's history."""
-        result = self._result(gap)
-        readers = await self._begin(result)
-        for reader in readers:
-            order.add(OwedHistory(result.gap, reader, await self._created(reader.channel.id)))
-        if not readers:
-            await self._end(result)
-            on_result(result)
-
-    async def _end_history(self, history: OwedHistory, error: str | None) -> GapResult:
+    async def _begin_history(self, history: OwedHistory, order: NewestFirst) -> None:
+        """Begin with the gap of a channel's history, or continue: its next page may not be the newest one."""
         result = self._result(history.gap)
-        result.count([history.state])
+        readers = await self._begin(result)
+        history.gap = result.gap
+        if readers:
+            history.reader = readers[0]
+            history.created = created_at(
+                (await self._own_channels()).get(readers[0].channel.id, {})
+            )
+            order.put_back(history)
+        else:
+            await self._end(result)
+            self._on_result(result)
+            order.end(history)
+
+    async def _read_history(
+        self, history: OwedHistory, reader: ChannelReader, order: NewestFirst
+    ) -> None:
+        """Read a page of the channel's history, or of a thread."""
+        account, error = await self._step_alone(reader)
+        if error or reader.state.is_done:
+            await self._end_history(history, error)
+            order.end(history)
+        else:
+            order.put_back(history)
+        await self._on_progress(
+            BackfillProgress(
+                history.gap, order.done, len(order), account, order.share(), of_all=True
+            )
+        )
+
+    async def _end_history(self, history: OwedHistory, error: str | None) -> None:
+        result = self._counted(history)
         if error:
             result.error = error
         else:
             result.judge()
+        channel = history.gap.channel_id
+        if (
+            channel is not None
+            and "channel_not_found" in result.skipped_channels
+            and await gap_progress.is_deleted(self._connection, channel)
+        ):
+            result.is_closed, result.error = True, _DELETED
         await self._end(result)
+        self._on_result(result)
+
+    async def _leave_histories(self, unread: Sequence[OwedHistory], error: BaseException) -> None:
+        """Record why histories were not read to their end, and what was read of them.
+
+        The job continues after a stop that nobody asked for.
+        """
+        is_failure = isinstance(error, TigerSlackError)
+        reason = str(error.args[0]) if is_failure else _STOPPED
+        results = [self._counted(history) for history in unread]
+        accounts: Mapping[int, Any] = {
+            result.gap.id: result.as_json()
+            for result in results
+            if is_failure or self._is_left(result.gap)
+        }
+        await gaps.fail(self._connection, accounts, reason)
+        for history, result in zip(unread, results, strict=True):
+            result.error = reason
+            if history.reader is not None:
+                self._on_result(result)
+
+    def _counted(self, history: OwedHistory) -> GapResult:
+        """The result of a history as far as it is read."""
+        result = self._result(history.gap)
+        result.count([history.reader.state] if history.reader else [])
+        result.is_restricted = self._slack.is_restricted
         return result
+
+    # Gaps of any kind
 
     def _result(self, gap: Gap) -> GapResult:
         return GapResult(gap, not_allowed=[k for k in CONVERSATION_TYPES if k not in self._kinds])
@@ -205,12 +260,16 @@ class Backfill:
 
     async def _begin(self, result: GapResult) -> list[ChannelReader]:
         """Begin with the gap, or continue. Without channels, the result has the reason, or the gap is closed."""
-        await self._merger.prepare()
         gap, own = result.gap, await self._own_channels()
         begun = await gap_progress.begin(
             self._connection,
             gap.id,
             [gap.channel_id] if gap.channel_id else list(own),
+            kinds=[
+                kind
+                for kind, scope in CHANNEL_TYPES.items()
+                if scope in map(CONVERSATION_TYPES.get, self._kinds)
+            ],
             history_since=self._history_since,
         )
         if begun is None:
@@ -238,7 +297,6 @@ class Backfill:
         readers = await self._begin(result)
         if result.error:
             return
-        self._failures = 0
         failed: dict[ChannelId, str] = {}
         try:
             for reader in readers:
@@ -255,33 +313,43 @@ class Backfill:
             result.judge()
             return
         channel, error = next(iter(failed.items()))
-        if len(failed) == len(readers):
-            raise SlackUnavailable(error)
         result.error = (
             f"{len(failed):,} of {amount(len(readers), 'channel')} not read; {channel}: {error}"
         )
 
-    async def _step(self, reader: ChannelReader) -> Account:
-        if reader.state.is_done:
-            return Account()
-        if self._before_step is not None:
-            await self._before_step()
-        return await reader.step()
-
     async def _step_alone(self, reader: ChannelReader) -> tuple[Account, str | None]:
-        """As `_step`, and the error if Slack does not serve this channel. Raises it if Slack serves no channel."""
+        """Read a page. Returns its account, and the error if Slack does not serve this channel.
+
+        If Slack serves none, waits until it does, and leaves the page to the next step. Raises SlackRefused, and
+        SlackUnavailable if it is final.
+        """
         try:
-            account = await self._step(reader)
+            if self._before_step is not None:
+                await self._before_step()
+            account = await reader.step()
         except SlackScopeMissing as failure:
             return Account(), failure.args[0]
         except SlackUnavailable as failure:
-            self._failures += 1
-            is_final = failure.is_final and not isinstance(failure, SlackCursorExpired)
-            if is_final or self._failures == _MOST_FAILURES:
+            if failure.is_final and not isinstance(failure, SlackCursorExpired):
                 raise
+            if await self._wait_for_slack():
+                return Account(), None
+            self._failures += 1
+            self._slack.tries = 1 if self._failures >= _MANY_FAILURES else MOST_TRIES
             return Account(), failure.args[0]
-        self._failures = 0
+        self._failures, self._slack.tries = 0, MOST_TRIES
         return account, None
+
+    async def _wait_for_slack(self) -> bool:
+        """Wait until Slack answers a call that concerns no channel. Returns whether it did not at once."""
+        waits = 0
+        while not await self._slack.is_reachable():
+            waits += 1
+            if waits == 1:
+                log.warning("the backfill waits until Slack can be reached")
+                await self._on_wait("waits until Slack can be reached")
+            await asyncio.sleep(backoff(waits, first=self._slack.pace.pause, most=_LONGEST_PAUSE))
+        return waits > 0
 
     async def _report(self, gap: Gap, readers: Sequence[ChannelReader], account: Account) -> None:
         done = sum(reader.state.is_done for reader in readers)
@@ -321,15 +389,17 @@ class Backfill:
         )
 
     async def _own_channels(self) -> dict[ChannelId, dict[str, Any]]:
+        """The conversations that the app is a member of. The first call lists them, and stores their names."""
         if self._own is None:
+            await self._merger.prepare()
+            asked = self._slack.time
             found = await self._slack.conversations(self._kinds) if self._kinds else []
             self._own = {
                 ChannelId(item["id"]): item for item in found if isinstance(item.get("id"), str)
             }
+            named = [item | {"is_member": True} for item in self._own.values() if item.get("name")]
+            await upsert(self._connection, "channel", named, listed_at=list_time(asked))
         return self._own
-
-    async def _created(self, channel: ChannelId) -> datetime | None:
-        return created_at((await self._own_channels()).get(channel, {}))
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:

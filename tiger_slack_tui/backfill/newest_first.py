@@ -9,7 +9,6 @@ from datetime import datetime
 from tiger_slack_tui.backfill.channel_reader import ChannelReader
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import MESSAGES_PAGE
-from tiger_slack_tui.store.gap_progress import ChannelProgress
 from tiger_slack_tui.store.gaps import Gap
 
 _NOT_ALL = 0.99
@@ -21,29 +20,36 @@ class OwedHistory:
     """The history of a channel that is read, and the gap that it belongs to."""
 
     gap: Gap
-    reader: ChannelReader
-    created: datetime | None
+    reader: ChannelReader | None = None
+    """None before the backfill has begun with it."""
+    created: datetime | None = None
     """When the channel was created; None if Slack has not said."""
     counted: tuple[float, float] | None = None
     """Its part of the sums of NewestFirst: requests so far, and in all; None before its first page."""
 
     @property
-    def state(self) -> ChannelProgress:
-        return self.reader.state
+    def is_done(self) -> bool:
+        """Whether it is read to its end."""
+        return self.reader is not None and self.reader.state.is_done
 
     @property
-    def calls(self) -> float:
-        """About the number of requests that were needed so far."""
-        state = self.state
-        return state.account.read / MESSAGES_PAGE + state.threads + 1
+    def position(self) -> datetime:
+        """The time of the messages or of the thread that are read next, as far as it is known."""
+        if self.reader is None:
+            return self.gap.ended_at or self.gap.found_at
+        return self.reader.position
 
-    def calls_in_all(self) -> float | None:
-        """About the number of requests that the channel needs; None before its first page."""
-        if self.state.is_done:
-            return self.calls
-        share = self.reader.window.share(self.state.reached, self.created)
-        known = self.calls + self.reader.threads_left
-        return known / min(share, 1.0) if share > 0 else None
+    def calls(self) -> tuple[float, float] | None:
+        """About the number of requests that were needed so far, and in all; None before its first page."""
+        if self.reader is None:
+            return None
+        state = self.reader.state
+        so_far = state.account.read / MESSAGES_PAGE + state.threads + 1
+        if state.is_done:
+            return so_far, so_far
+        share = self.reader.window.share(state.reached, self.created)
+        known = so_far + self.reader.threads_left
+        return (so_far, known / min(share, 1.0)) if share > 0 else None
 
 
 class NewestFirst:
@@ -54,6 +60,7 @@ class NewestFirst:
 
     def __init__(self) -> None:
         self._open: list[tuple[int, int, OwedHistory]] = []
+        self._taken: OwedHistory | None = None
         self._histories = 0
         self._counted = 0
         """Histories of which the number of requests is known."""
@@ -72,21 +79,25 @@ class NewestFirst:
 
         Whoever has read the page puts the history back, or ends it.
         """
-        return heapq.heappop(self._open)[2] if self._open else None
+        self._taken = heapq.heappop(self._open)[2] if self._open else None
+        return self._taken
 
     def put_back(self, history: OwedHistory) -> None:
         """Read more of the history later."""
+        self._taken = None
         self._count(history)
-        heapq.heappush(self._open, (-to_micros(history.reader.position), history.gap.id, history))
+        heapq.heappush(self._open, (-to_micros(history.position), history.gap.id, history))
 
     def end(self, history: OwedHistory) -> None:
         """Read no more of the history: it is read to its end, or failed."""
+        self._taken = None
         self._count(history)
-        self.done += history.state.is_done
+        self.done += history.is_done
 
     def unfinished(self) -> list[OwedHistory]:
-        """The histories that are not handed out and not read."""
-        return [history for _, _, history in self._open]
+        """The histories that are not ended, with the one that was taken."""
+        waiting = [history for _, _, history in self._open]
+        return waiting if self._taken is None else [self._taken, *waiting]
 
     def __len__(self) -> int:
         return self._histories
@@ -108,8 +119,7 @@ class NewestFirst:
             self._counted -= 1
             self._calls -= calls
             self._calls_in_all -= in_all
-        in_all_now = history.calls_in_all()
-        history.counted = None if in_all_now is None else (history.calls, in_all_now)
+        history.counted = history.calls()
         if history.counted is not None:
             calls, in_all = history.counted
             self._counted += 1

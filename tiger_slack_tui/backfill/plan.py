@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -88,33 +89,13 @@ async def make_plan(
     members = {
         each.get("id"): number for each in listed if type(number := each.get("num_members")) is int
     }
-    kinds: dict[str, int] = {}
-    for each in own:
-        kinds[kind_of(each)] = kinds.get(kind_of(each), 0) + 1
     ordered = sorted(own, key=lambda each: -members.get(each.get("id"), 0))
     step = max(math.ceil(len(ordered) / _SAMPLES), 1)
-    messages, threads = [], []
-    failures: list[SlackUnavailable] = []
-    for each in ordered[::step]:
-        begin = max(since or FIRST, created_at(each) or FIRST)
-        try:
-            page = await slack.history_page(ChannelId(str(each.get("id"))), since or FIRST, now)
-        except (SlackAbsent, SlackScopeMissing):
-            continue
-        except SlackUnavailable as error:  # perhaps of this channel alone
-            failures.append(error)
-            if len(failures) == _MOST_FAILURES:
-                raise
-            continue
-        found, replied = _estimate(page, begin, now)
-        messages.append(found)
-        threads.append(replied)
-        if slack.is_restricted:
-            break
+    samples = await _read_samples(slack, ordered[::step], since or FIRST, now)
     own_ids = {each.get("id") for each in own}
     return HistoryPlan(
         channels=len(own),
-        kinds=kinds,
+        kinds=dict(Counter(map(kind_of, own))),
         most_members=max((members[i] for i in own_ids if i in members), default=None),
         not_joined=sum(
             kind_of(each) == "public_channel"
@@ -124,11 +105,32 @@ async def make_plan(
             for each in listed
         ),
         since=since,
-        messages=round(_mean(messages) * len(own)),
-        threads=round(_mean(threads) * len(own)),
+        messages=round(_mean([messages for messages, _ in samples]) * len(own)),
+        threads=round(_mean([threads for _, threads in samples]) * len(own)),
         is_restricted=slack.is_restricted,
         pace=pace or HistoryPace(),
     )
+
+
+async def _read_samples(
+    slack: SlackHistory, channels: Sequence[Mapping[str, Any]], since: datetime, now: datetime
+) -> list[tuple[float, float]]:
+    """About how many messages and threads the channels have that Slack serves. Raises as `make_plan`."""
+    samples, failures = [], 0
+    for each in channels:
+        try:
+            page = await slack.history_page(ChannelId(str(each.get("id"))), since, now)
+        except (SlackAbsent, SlackScopeMissing):
+            continue
+        except SlackUnavailable:  # perhaps of this channel alone
+            failures += 1
+            if failures == _MOST_FAILURES:
+                raise
+            continue
+        samples.append(_estimate(page, max(since, created_at(each) or FIRST), now))
+        if slack.is_restricted:
+            break
+    return samples
 
 
 def _estimate(page: Page, begin: datetime, now: datetime) -> tuple[float, float]:

@@ -187,7 +187,7 @@ METRICS = (
         "job_failed",
         "gauge",
         "",
-        "1 if the job's last run on this instance failed.",
+        "1 if the job's last run on this instance failed or is incomplete.",
         lambda now: [
             ({"job": job.name}, job.last_outcome not in (None, "done", "skipped"))
             for job in now.jobs

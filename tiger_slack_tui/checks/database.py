@@ -15,7 +15,7 @@ from tiger_slack_tui.postgres.migrate.files import MigrationFileState, version_n
 from tiger_slack_tui.postgres.migrate.run import check_server, migration_status
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.timescale import find_timescaledb
-from tiger_slack_tui.store.gaps import open_gaps
+from tiger_slack_tui.store.gaps import open_gaps, unread_histories
 
 
 async def check_database(conninfo: str, name: str) -> AsyncIterator[Check]:
@@ -37,6 +37,7 @@ async def check_database(conninfo: str, name: str) -> AsyncIterator[Check]:
                 yield await _timescaledb(connection)
                 yield await _instances(connection)
                 yield await _gaps(connection)
+                yield await _histories(connection)
         except TigerSlackError as error:
             yield Check.of_error("tables", error)
     yield await _migrations(conninfo)
@@ -85,6 +86,21 @@ async def _gaps(connection: Connection) -> Check:
     fix = "The next daily run closes them. To close them now: tiger-slack backfill"
     found = f"{gaps.count:,} open, the oldest from {format_time(gaps.since)}"
     return Check("gaps", CheckState.WARNING, f"{found}; {gaps.going_on:,} of them not ended", fix)
+
+
+async def _histories(connection: Connection) -> Check:
+    try:
+        with translate_errors(connection.conninfo):
+            unread = await unread_histories(connection)
+    except MigrationError:
+        return Check("history", CheckState.OK, "not known yet")
+    if not unread.count:
+        return Check("history", CheckState.OK, "all that is owed is read")
+    found = f"{unread.count:,} not read to the end"
+    fix = "The job backfill reads what is owed. To read it now, and to see how far it is: tiger-slack backfill --all"
+    if unread.error is None:
+        return Check("history", CheckState.OK, f"{found}; the job backfill reads on")
+    return Check("history", CheckState.WARNING, f"{found}: {unread.error}", fix)
 
 
 async def _migrations(conninfo: str) -> Check:

@@ -54,6 +54,9 @@ _BEGINNING = datetime.fromtimestamp(0, UTC)
 _LONGEST = 366 * 86_400.0
 """Seconds that a backfill may take. At 50 calls a minute, years of history take days."""
 
+_ENDED = (RunOutcome.DONE, RunOutcome.INCOMPLETE)
+"""The outcomes of a run that came to its end. Of an incomplete one, the results say what is left."""
+
 
 class NoSuchGap(NotFound):
     """No gap has this number."""
@@ -89,7 +92,7 @@ class _BackfillEnd:
 
     @property
     def exit_code(self) -> int:
-        if self.run.outcome != RunOutcome.DONE:
+        if self.run.outcome not in _ENDED:
             return 1
         return 3 if any(result.error for result in self.results) else 0
 
@@ -228,7 +231,6 @@ async def _run(
             names |= {item["id"]: item["name"] for item in own if item.get("name")}
             if not await _show_plan(web, history, request, own, shown):
                 return None
-            web.never_give_up()
             find = _find_all(request, [item["id"] for item in own], loaded.instance)
         else:
             find = await _gap_finder(request, conninfo, web, loaded.instance)
@@ -457,7 +459,7 @@ def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]
     if ended.run.outcome == RunOutcome.SKIPPED:
         yield from wrapped(f"Nothing was read, because a backfill runs already: {ended.run.error}.")
         yield "Its progress: tiger-slack jobs --status"
-    elif ended.run.outcome != RunOutcome.DONE:
+    elif ended.run.outcome not in _ENDED:
         why = f"The backfill is incomplete ({ended.run.outcome}): {ended.run.error or ''}"
         yield from wrapped(why, hang=2)
         yield f"What it read is stored. {_how_to_continue(request, gaps_)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import SlackRestricted, TigerSlackError
 from tiger_slack_tui.base.ids import TeamId
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import duration, parse_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
@@ -23,6 +24,7 @@ from tiger_slack_tui.slack.pages import retry
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
+from tiger_slack_tui.store.workspaces import save_workspace
 
 BACKFILL = "backfill"
 """The name of the job (slack.job_run.job)."""
@@ -34,11 +36,27 @@ FindGaps = Callable[[Connection, TeamId], Awaitable[list[Gap]]]
 class _Progress:
     """Says in words how far a backfill is, and how long the rest takes at the pace so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: ActiveRun) -> None:
+        self._run = run
         self._began = time.monotonic()
         self._first_share: float | None = None
+        self._words = "0 %"
 
-    def words(self, now: BackfillProgress) -> str:
+    async def advance(self, now: BackfillProgress) -> None:
+        """Save what was read."""
+        self._words = self._describe(now)
+        account = now.account
+        await self._run.advance(
+            seen=account.read,
+            changed=account.inserted + account.updated,
+            progress=self._words,
+        )
+
+    async def wait(self, what: str) -> None:
+        """Save for what the backfill waits."""
+        await self._run.advance(seen=0, changed=0, progress=f"{self._words}, {what}")
+
+    def _describe(self, now: BackfillProgress) -> str:
         """The percentage comes first, up to a comma."""
         if self._first_share is None or now.share < self._first_share:
             self._began, self._first_share = time.monotonic(), now.share
@@ -50,6 +68,52 @@ class _Progress:
         )
         channels = f"{now.channels_done:,} of {now.channels:,} channels"
         return f"{now.share * 100:.0f} %, {channels}{left}"
+
+
+class _ClosingRun:
+    """Closes the gaps that are found: one after another, and then the histories of channels at once."""
+
+    def __init__(
+        self,
+        closing: Backfill,
+        results: Mapping[int, GapResult],
+        find: Callable[[], Awaitable[list[Gap]]],
+        *,
+        is_preempted: Callable[[], Awaitable[bool]] | None,
+        is_patient: bool,
+    ) -> None:
+        """`results` has what became of each gap that was tried. Such a gap is not tried again."""
+        self._closing = closing
+        self._results = results
+        self._find = find
+        self._is_preempted = is_preempted
+        self._is_patient = is_patient
+
+    async def close_once(self) -> bool:
+        """Look for gaps, and close them, until something else comes first. Returns whether there were any.
+
+        Raises SlackRefused, SlackRestricted and psycopg.Error.
+        """
+        found = [gap for gap in await self._find() if gap.id not in self._results]
+        histories = [gap for gap in found if gap.is_history]
+        others = [gap for gap in found if not gap.is_history]
+        for done, gap in enumerate(others, start=1):
+            try:
+                await self._closing.close_gap(gap)
+            except (asyncio.CancelledError, TigerSlackError):
+                await self._closing.leave([*others[done:], *histories])
+                raise
+        await self._closing.read_histories(
+            histories, is_preempted=self._is_preempted, is_patient=self._is_patient
+        )
+        return bool(found)
+
+    def incomplete(self) -> str | None:
+        """Why gaps are not closed that were tried; None if all are."""
+        errors = [result.error for result in self._results.values() if not result.is_closed]
+        if not errors:
+            return None
+        return f"{len(errors):,} of {amount(len(self._results), 'gap')} not closed: {errors[0]}"
 
 
 def make_due_gaps_job(
@@ -105,64 +169,57 @@ def make_chosen_gaps_job(
 
     `is_by_operator` and `is_patient` are as in `Backfill`. With `repeats`, it looks for gaps again, until there are
     no more: a gap in which events are missing is closed before the histories are read on. It calls `on_progress`
-    during the backfill, and `on_result` after each gap. A gap that fails ends the run, because the next one would
-    fail for the same reason.
+    during the backfill, and `on_result` for each gap that was begun. A run that leaves gaps open is incomplete.
     """
 
     async def work(run: ActiveRun) -> None:
+        identity = await retry(web.identity)
+        web.never_give_up()
+        await save_workspace(run.connection, identity.team_id, identity.team, identity.url)
+        progress, results = _Progress(run), dict[int, GapResult]()
+
         async def advance(now: BackfillProgress) -> None:
             on_progress(now)
-            account = now.account
-            await run.advance(
-                seen=account.read,
-                changed=account.inserted + account.updated,
-                progress=progress.words(now),
-            )
+            await progress.advance(now)
 
-        progress = _Progress()
-        identity = await retry(web.identity)
-        since = history_since and parse_time(history_since, datetime.now(UTC), "history")
+        def note(result: GapResult) -> None:
+            results[result.gap.id] = result
+            on_result(result)
+
         closing = Backfill(
             run.connection,
             history or SlackHistory(web, pace),
             scopes=identity.scopes,
             on_progress=advance,
+            on_result=note,
+            on_wait=progress.wait,
             is_by_operator=is_by_operator,
-            history_since=since or None,
-            before_step=LiveEvents(run.connection).wait,
+            history_since=_begin(history_since),
+            before_step=LiveEvents(run.connection, on_wait=progress.wait).wait,
         )
-        tried: set[int] = set()
-
-        def note(result: GapResult) -> None:
-            tried.add(result.gap.id)
-            on_result(result)
-
         is_preempted = partial(gaps.has_new_loss, run.connection, identity.team_id)
-        while True:
-            found = [
-                gap for gap in await find(run.connection, identity.team_id) if gap.id not in tried
-            ]
-            histories = [gap for gap in found if gap.is_history]
-            others = [gap for gap in found if not gap.is_history]
-            for done, gap in enumerate(others, start=1):
-                try:
-                    note(await closing.close_gap(gap))
-                except (asyncio.CancelledError, TigerSlackError):
-                    await closing.leave([*others[done:], *histories])
-                    raise
-            try:
-                await closing.read_histories(
-                    histories,
-                    on_result=note,
-                    is_preempted=is_preempted if repeats else None,
-                    is_patient=is_patient,
-                )
-            except SlackRestricted:
-                if is_by_operator:
-                    raise
-                return  # the gaps say why: an operator must decide
-            if not found or not repeats:
-                return
+        closing_run = _ClosingRun(
+            closing,
+            results,
+            partial(find, run.connection, identity.team_id),
+            is_preempted=is_preempted if repeats else None,
+            is_patient=is_patient,
+        )
+        try:
+            while await closing_run.close_once() and repeats:
+                pass
+            run.incomplete = closing_run.incomplete()
+        except SlackRestricted as error:
+            if is_by_operator:
+                raise
+            run.incomplete = str(error)  # the gaps say it, too: an operator must decide
 
     # A history of years takes days. Each request has a time limit of its own.
     return Job(BACKFILL, BACKFILL_LOCK_KEY, work, has_time_limit=False)
+
+
+def _begin(history_since: str | None) -> datetime | None:
+    """When the history of a channel begins that is owed; None for all of it."""
+    if not history_since:
+        return None
+    return parse_time(history_since, datetime.now(UTC), "history") or None

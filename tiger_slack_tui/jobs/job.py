@@ -29,6 +29,8 @@ class ActiveRun:
     changed: int = 0
     failed: int = 0
     bad_rows: list[dict[str, str]] = field(default_factory=list)
+    incomplete: str | None = None
+    """What the job could not do, though it came to its end; None if it did all."""
 
     async def advance(
         self,

@@ -29,6 +29,12 @@ log = logging.getLogger(RUNNER_LOG)
 _END_SECONDS = 1.0
 """Seconds that a cancelled run has to end, and seconds for the record of its end."""
 
+_LEVELS = {
+    RunOutcome.DONE: logging.INFO,
+    RunOutcome.CANCELLED: logging.INFO,
+    RunOutcome.INCOMPLETE: logging.WARNING,
+}
+
 IsDue = Callable[[Connection], Awaitable[bool]]
 
 
@@ -127,7 +133,7 @@ class Runner:
         outcome, error = RunOutcome.CANCELLED, "the instance was stopped"
         try:
             await asyncio.wait({work}, timeout=self._timeout if job.has_time_limit else None)
-            outcome, error = self._classify(work)
+            outcome, error = self._classify(work, run)
         finally:
             work.cancel()
             await end_within(_END_SECONDS, work, run.connection)
@@ -140,9 +146,7 @@ class Runner:
             del self._running[job.name]
             failure = work.exception() if work.done() and not work.cancelled() else None
             log.log(
-                logging.INFO
-                if outcome in (RunOutcome.DONE, RunOutcome.CANCELLED)
-                else logging.ERROR,
+                _LEVELS.get(outcome, logging.ERROR),
                 "job %s: %s",
                 job.name,
                 f"{outcome}: {error}" if error else outcome,
@@ -153,11 +157,13 @@ class Runner:
         record.result()
         return await job_runs.get(run.connection, run.id)
 
-    def _classify(self, work: asyncio.Future[None]) -> tuple[RunOutcome, str]:
+    def _classify(self, work: asyncio.Future[None], run: ActiveRun) -> tuple[RunOutcome, str]:
         """The outcome and its reason, without any text that people wrote."""
         if not work.done():
             return RunOutcome.TIMED_OUT, f"it took longer than {self._timeout:g} s"
         failure = work.exception()
+        if failure is None and run.incomplete is not None:
+            return RunOutcome.INCOMPLETE, run.incomplete
         if failure is None:
             return RunOutcome.DONE, ""
         if isinstance(failure, TigerSlackError):

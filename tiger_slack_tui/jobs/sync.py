@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 
 from tiger_slack_tui.jobs.job import ActiveRun
 from tiger_slack_tui.slack.pages import pages
-from tiger_slack_tui.store.directory import DirectoryKind, upsert
+from tiger_slack_tui.store.directory import DirectoryKind, list_time, upsert
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page
-
-
-_CLOCK_MARGIN = 60.0
-"""Seconds by which the time of a list can be wrong. An event of the last minute wins over a list."""
 
 
 async def sync(
@@ -34,11 +30,11 @@ async def sync(
 
     async def timed(cursor: str | None) -> Page:
         nonlocal asked_at
-        asked_at = time() - _CLOCK_MARGIN
+        asked_at = time()
         return await fetch(cursor)
 
     async for page in pages(timed, cursor=run.cursor):
-        result = await upsert(run.connection, kind, page.items, listed_at=f"{asked_at:.6f}")
+        result = await upsert(run.connection, kind, page.items, listed_at=list_time(asked_at))
         await run.advance(
             seen=len(page.items),
             changed=result.changed,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId
-from tiger_slack_tui.slack.pages import pages, retry
+from tiger_slack_tui.slack.pages import MOST_TRIES, pages, retry
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import Page, SlackWeb
 
@@ -51,13 +51,28 @@ class SlackHistory:
 
     def __init__(self, web: SlackWeb, pace: HistoryPace | None = None) -> None:
         self._web = web
-        self._pace = pace or HistoryPace()
+        self.pace = pace or HistoryPace()
+        self.tries = MOST_TRIES
+        """How often a call is tried before it raises SlackUnavailable, apart from rate limits."""
         self._turns: dict[str, float] = {}
         self._served: dict[str, int] = {}
         self._long_waits = 0
         self._signs = 0
         """Signs of a restriction, in a row."""
         self.is_restricted = False
+
+    @property
+    def time(self) -> float:
+        """Slack's clock, in seconds since 1970."""
+        return self._web.time.wall()
+
+    async def is_reachable(self) -> bool:
+        """Whether Slack answers a call that concerns no channel. Raises SlackRefused."""
+        try:
+            await self._web.identity()
+        except SlackUnavailable as error:
+            return error.is_rate_limit
+        return True
 
     async def conversations(self, kinds: Collection[str]) -> list[dict[str, Any]]:
         """The conversations of these kinds that the app is a member of, each once."""
@@ -68,7 +83,7 @@ class SlackHistory:
             return await self._try_once(method, call)
 
         found: dict[str, dict[str, Any]] = {}
-        async for page in pages(fetch, pause_first=self._pace.pause):
+        async for page in pages(fetch, pause_first=self.pace.pause):
             found |= {str(item.get("id")): item for item in page.items}
         return list(found.values())
 
@@ -127,8 +142,9 @@ class SlackHistory:
     async def _call(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
         return await retry(
             partial(self._try_once, method, call),
-            pause_first=self._pace.pause,
+            pause_first=self.pace.pause,
             retry_after_most=_RETRY_AFTER_MOST,
+            tries=self.tries,
         )
 
     async def _try_once(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
@@ -146,7 +162,7 @@ class SlackHistory:
         wait = self._turns.get(method, 0) - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
-        pause = self._pace.restricted if self.is_restricted else self._pace.call
+        pause = self.pace.restricted if self.is_restricted else self.pace.call
         self._turns[method] = time.monotonic() + pause
 
     def _check_page(self, page: Page) -> None:

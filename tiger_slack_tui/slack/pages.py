@@ -23,7 +23,7 @@ T = TypeVar("T")
 OnWait = Callable[[float], None]
 """Called every second while a call waits because Slack asks for it, with the seconds that are left."""
 
-_MOST_FAILURES = 8
+MOST_TRIES = 8
 """Most failures in a row of one call, except rate limits. They take up to two minutes."""
 _MOST_RESTARTS = 8
 """Most times that a list is read again because its cursor has expired."""
@@ -74,12 +74,14 @@ async def retry(
     pause_most: float = 60.0,
     retry_after_most: float = RETRY_AFTER_MOST,
     on_wait: OnWait | None = None,
+    tries: int = MOST_TRIES,
 ) -> T:
     """Call until it succeeds, and return the result.
 
     Waits as long as Slack asks for (429, Retry-After), at most `retry_after_most` seconds. After other failures, and
     if Slack does not say how long to wait, the pauses grow. Raises SlackRefused at once, and SlackUnavailable if it
-    is final, or after 8 failures in a row. A rate limit counts as a failure only if Slack asked for a longer wait.
+    is final, or after `tries` failures in a row. A rate limit counts as a failure only if Slack asked for a longer
+    wait.
     """
     failures, limits = 0, 0
     while True:
@@ -91,7 +93,7 @@ async def retry(
                 limits += 1
             elif asked is None or asked > retry_after_most:
                 failures += 1
-            if error.is_final or failures == _MOST_FAILURES:
+            if error.is_final or failures == tries:
                 raise
             if asked is None and error.is_rate_limit:
                 log.info("Slack asks to wait, and does not say how long")

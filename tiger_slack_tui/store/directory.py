@@ -19,6 +19,9 @@ from tiger_slack_tui.postgres.queries import fetch_value
 _ROWS = 100
 """Rows of a transaction. A live event about one of them waits until it ends."""
 
+_CLOCK_MARGIN = 60.0
+"""Seconds by which the time of a list can be wrong. An event of the last minute wins over a list."""
+
 DirectoryKind = Literal["user", "channel"]
 """What a list of Slack contains."""
 
@@ -42,6 +45,11 @@ class UpsertResult:
     changed: int = 0
     bad_rows: list[dict[str, str]] = field(default_factory=list)
     """Rows that PostgreSQL refused, as {"id", "sqlstate"}."""
+
+
+def list_time(asked_at: float) -> str:
+    """The time of a list as `upsert` takes it. Slack was asked for it then, in seconds since 1970 by its clock."""
+    return f"{asked_at - _CLOCK_MARGIN:.6f}"
 
 
 async def upsert(

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 
 from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value, to_json
 
 BY_HAND = "by hand"
 """The reason of a period whose history an operator asked for. Events of it are not known to be missing."""
@@ -122,17 +122,36 @@ from slack.gap g
 where g.closed_at is null
 and slack.is_loss(g)
 """
+# Whoever notes that the app has left channels writes their gaps in another order, and says why they are not read. So
+# no row is waited for.
 _LEAVE: LiteralString = """
 update slack.gap set tried_at = now(), account = '{}', error = %(error)s
-where id = any (%(ids)s)
-and reason = 'by hand'
-and tried_at is null
+where id in
+( select g.id from slack.gap g
+  where g.id = any (%(ids)s)
+  and g.reason = 'by hand'
+  and g.tried_at is null
+  for update skip locked
+)
 """
-
 _FAIL: LiteralString = """
-update slack.gap set tried_at = now(), error = %(error)s
-where id = %(id)s
-and closed_at is null
+update slack.gap g set tried_at = now(), account = given.value, error = %(error)s
+from jsonb_each(%(accounts)s::jsonb) given
+where g.id = given.key::int8
+and g.id in
+( select o.id from slack.gap o
+  where o.id = any (%(ids)s)
+  and o.closed_at is null
+  for update skip locked
+)
+"""
+# Not of channels that the app has left: they are owed again once it joins.
+_UNREAD: LiteralString = """
+select count(*), min(g.error) filter (where g.error is not null)
+from slack.gap g
+where g.closed_at is null
+and not slack.is_loss(g)
+and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.channel_id and c.is_member))
 """
 
 
@@ -289,11 +308,29 @@ async def leave(connection: Connection, ids: Sequence[int], error: str) -> None:
     await connection.execute(_LEAVE, {"ids": list(ids), "error": error})
 
 
-async def fail(connection: Connection, ids: Sequence[int], error: str) -> None:
-    """Record why backfills of these gaps have ended before their ends."""
-    # One in a transaction: whoever notes that the app has left channels writes their gaps in the order of channels.
-    for gap_id in ids:
-        await connection.execute(_FAIL, {"id": gap_id, "error": error})
+async def fail(connection: Connection, accounts: Mapping[int, Any], error: str) -> None:
+    """Record why backfills of these gaps have ended before their ends, and the account of each so far."""
+    values = {
+        "ids": list(accounts),
+        "accounts": to_json({str(gap): account for gap, account in accounts.items()}),
+        "error": error,
+    }
+    await connection.execute(_FAIL, values)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadHistories:
+    """The histories of channels that are not read to their end."""
+
+    count: int
+    error: str | None
+    """Why one of them is not; None if none was tried."""
+
+
+async def unread_histories(connection: Connection) -> UnreadHistories:
+    """The histories that are owed since the app joined channels, or that an operator asked for."""
+    row = await (await connection.execute(_UNREAD)).fetchone()
+    return UnreadHistories(*row) if row else UnreadHistories(0, None)
 
 
 async def _gaps(

@@ -23,7 +23,7 @@ where job = %s
 and finished_at is null
 """
 _CURSOR: LiteralString = """
-select case when outcome <> 'done' and started_at > now() - interval '1 hour' then r.cursor end
+select case when outcome not in ('done', 'incomplete') and started_at > now() - interval '1 hour' then r.cursor end
 from slack.job_run r
 where job = %s
 and outcome <> 'skipped'
@@ -51,7 +51,10 @@ where id = %s
 and finished_at is null
 """
 _LAST_DONE: LiteralString = """
-select max(coalesce(scheduled_for, started_at)) from slack.job_run where job = %s and outcome = 'done'
+select max(coalesce(scheduled_for, started_at))
+from slack.job_run
+where job = %s
+and outcome in ('done', 'incomplete')
 """
 _GET: LiteralString = f"select {_COLUMNS} from slack.job_run where id = %s"  # noqa: S608 only constants
 _NEWEST: LiteralString = f"""
@@ -74,6 +77,8 @@ class RunOutcome(StrEnum):
     """How a run ended (slack.job_run.outcome)."""
 
     DONE = "done"
+    INCOMPLETE = "incomplete"
+    """It came to its end, and its error says what it could not do."""
     FAILED = "failed"
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"

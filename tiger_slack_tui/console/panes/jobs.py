@@ -81,6 +81,7 @@ SIZES = Columns(
 _RUN_STYLES: Mapping[str | None, tuple[str, str]] = {
     None: ("▶ running", KEY),
     RunOutcome.DONE: ("✓ done", GOOD),
+    RunOutcome.INCOMPLETE: ("○ incomplete", NOTE),
     RunOutcome.SKIPPED: ("○ skipped", DIM),
     RunOutcome.CANCELLED: ("○ cancelled", NOTE),
 }
