@@ -22,6 +22,7 @@ from tiger_slack_tui.base.errors import (
     OtherDatabase,
     SlackRefused,
     SlackUnavailable,
+    TigerSlackError,
 )
 from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.base.settings import Settings, SlackSettings
@@ -89,7 +90,7 @@ class Engine:
         self._clock = clock or SystemClock()
         self._started = self._clock.elapsed()
         self._slack = slack
-        self._heartbeat_timing = heartbeat
+        self._heartbeat_timing = heartbeat or HeartbeatTiming()
         self._pace = pace
         self._identity: Identity | None = None
         self._heartbeat: HeartbeatWriter | None = None
@@ -331,6 +332,7 @@ class Engine:
                 fatal=(OtherDatabase,),
             ),
             supervise("the heartbeat", lambda: self._run_heartbeat(heartbeat)),
+            supervise("the look for new scopes", self._look_for_scopes),
         )
         ingesting = _start(
             supervise("the writing of events", pipeline.write),
@@ -403,6 +405,17 @@ class Engine:
         """Write heartbeats when the schema is current."""
         await self._database_ready.wait()
         await heartbeat.run()
+
+    async def _look_for_scopes(self) -> None:
+        """Ask Slack again and again for the app's scopes: a new one lets the app hear more channels."""
+        while True:
+            await asyncio.sleep(self._heartbeat_timing.scopes)
+            if self._web is None:
+                return
+            try:
+                self._identity = await self._web.identity()
+            except TigerSlackError as error:  # the connection shows whether Slack can be used
+                log.info("Slack was not asked for the app's scopes: %s", error)
 
     async def _set_search_language(self) -> None:
         """Raises DatabaseUnavailable and DatabaseRefused."""

@@ -34,6 +34,7 @@ PARTS = {
     "the drain of the spool": (SpoolDrain, "run"),
     "the preparation of the database": (Engine, "_prepare_database"),
     "the snapshot": (Engine, "_publish"),
+    "the look for new scopes": (Engine, "_look_for_scopes"),
 }
 
 

@@ -91,7 +91,7 @@ async def test_a_channel_of_a_kind_that_the_app_may_not_read_is_not_complete(
     directory = history(2, 20)
     directory.channels[FIRST] |= {"is_private": False}
     directory.channels[SECOND] |= {"is_private": True}
-    heartbeat = HeartbeatTiming(interval=0.1)
+    heartbeat = HeartbeatTiming(interval=0.1, scopes=0.2)
     async with LocalSlack(directory=directory) as slack:
         slack.scopes.remove("groups:history")
         slack.refuse_channel = {SECOND: "missing_scope"}
@@ -102,9 +102,9 @@ async def test_a_channel_of_a_kind_that_the_app_may_not_read_is_not_complete(
             heard = "select id from slack.channel where complete_since is not null"
             await until(lambda: database.execute(heard).fetchall() == [(FIRST,)])
             await until(lambda: SECOND in states(database))
-        slack.scopes.append("groups:history")
-        slack.refuse_channel = {}
-        async with running(make_engine(slack, conninfo, tmp_path, heartbeat=heartbeat)):
+            # The app gets the scope while the instance runs.
+            slack.scopes.append("groups:history")
+            slack.refuse_channel = {}
             await until(lambda: len(database.execute(heard).fetchall()) == 2)
 
 

@@ -67,6 +67,12 @@ async def test_each_role_can_do_its_work_and_no_more(
         with pytest.raises((DatabaseRefused, MigrationError)):
             await migrate(ingester)
         await migrate(owner)
+        with psycopg.connect(owner) as connection:
+            query = (
+                "select p.proname from pg_proc p where p.pronamespace = 'slack'::regnamespace"
+                " and not has_function_privilege('tiger_slack_ingester', p.oid, 'execute')"
+            )
+            assert connection.execute(query).fetchall() == []  # also of files after the grants
         make_roles(base, sql)
     checks = [each async for each in check_database(ingester, "the database")]
     assert "tiger_slack_ingester may ingest" in str(checks)

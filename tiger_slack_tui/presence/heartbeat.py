@@ -66,6 +66,8 @@ class HeartbeatTiming:
     """Most seconds of the last heartbeat, at a stop."""
     history: float = 2
     """Most seconds, after a heartbeat, in which channels are brought up to date."""
+    scopes: float = 600
+    """Between two questions for the app's scopes."""
 
 
 class Ingestion(Protocol):
