@@ -136,6 +136,9 @@ def questions(messages: int = 1_000_000) -> None:
         asyncio.run(_ask(conninfo, Text(), f"{messages:,} messages in rows"))
         if has_columnstore:
             with psycopg.connect(conninfo, autocommit=True) as connection:
+                # A TimescaleDB of one session still has the settings of the MCP server.
+                connection.execute("set default_transaction_read_only = off")
+                connection.execute("set search_path = public")
                 connection.execute(_COMPRESS)
             asyncio.run(_ask(conninfo, Text(), f"{messages:,} messages in the columnstore"))
 
