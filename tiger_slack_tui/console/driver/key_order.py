@@ -48,7 +48,7 @@ class KeyOrder:
 
     def handled(self, message: KeyHandled) -> None:
         """Go on with the next key: the one that the message followed is handled."""
-        if message is self._awaited:
+        if message is self._awaited and self._app.screen_stack:
             # A new screen first composes itself; then the app gives the focus to whatever asked for it meanwhile.
             self._app.screen.call_later(self._app.call_later, self._go_on, message)
 
