@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, database_state, instance
+from tests.console.canned import NOW, CannedBackend, database_state, instance, snapshot
 from tests.faults.clock import ManualClock
 from tests.support import until
 from tiger_slack_tui.base.settings import JobSettings
+from tiger_slack_tui.base.snapshot import SlackStatus
 from tiger_slack_tui.console.model import monitor as monitoring
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
-from tiger_slack_tui.console.panes.chrome import overall, status_line
+from tiger_slack_tui.console.panes.chrome import overall, problem_lines, status_line
 from tiger_slack_tui.store.arrivals import ArrivalReader, Arrivals
 
 
@@ -55,6 +57,24 @@ async def test_a_database_that_hangs_is_named_before_its_answer_is_given_up(
         await until(lambda: monitor.state.problem is None)
     finally:
         running.cancel()
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "is_problem"),
+    [
+        ({}, "STARTING", False),
+        ({"slack_reason": "HTTP 503"}, "NO SLACK", True),
+        ({"slack_connects": 1}, "NO SLACK", True),
+        ({"slack_status": SlackStatus.BACKING_OFF}, "NO SLACK", True),
+    ],
+)
+def test_the_first_try_to_connect_is_no_problem(
+    tmp_path: Path, changes: dict[str, Any], word: str, is_problem: bool
+) -> None:
+    first = {"slack_status": SlackStatus.CONNECTING, "slack_connects": 0, "slack_connections": 0}
+    model = CannedBackend(tmp_path, engine=replace(snapshot(), **(first | changes))).model
+    assert overall(model)[1] == word
+    assert bool(problem_lines(model, 80)) == is_problem
 
 
 def test_answers_that_have_grown_old_are_no_sign_that_an_instance_is_lost(tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ async def test_the_draft_of_a_rule_survives_leaving(conninfo: str, tmp_path: Pat
     async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
         await pilot.press("3", "n")
         await until(lambda: isinstance(app.screen, RulesScreen))
+        await shows(app, "? Help")
         await pilot.press("n", *"$.user == 1 && $.text == 2")
+        await until(lambda: "? Help" not in screen_text(app))  # there the key is part of the text
         await pilot.press("escape", "n")
         await until(lambda: isinstance(app.screen, RulesScreen))
         assert app.screen.query_one("#match", Input).value == "$.user == 1 && $.text == 2"

@@ -23,9 +23,11 @@ from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.event_counts import DAY
 from tiger_slack_tui.console.model.findings import StoredFindings
+from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane_fields import ExportField
+from tiger_slack_tui.console.views.log import paint_line
 
 STATES = {
     "well": {},
@@ -98,6 +100,11 @@ async def test_view(tmp_path: Path, pictures: Pictures, key: str, name: str) -> 
     async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press(key)
         await pictures(f"{name}-well", app, pilot)
+
+
+def test_a_long_name_in_the_log_has_a_blank_behind_it() -> None:
+    row = LogLine(1, NOW, 20, "tiger_slack_tui.ingest.database_writer", "the database takes events")
+    assert "database_w… the database" in paint_line(row, 80).plain
 
 
 @pytest.mark.parametrize("state", ["well", "database-away", "observing-lost"])

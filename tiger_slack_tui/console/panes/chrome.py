@@ -41,7 +41,7 @@ PHASES = {
 """Symbol and style of each phase of an import."""
 _DELAYED = 30.0
 """Seconds that the oldest event may wait in the spool before a line says that the spool is drained."""
-_QUIET_STATUSES = (SlackStatus.CONNECTED, SlackStatus.STARTING, SlackStatus.STOPPED)
+_QUIET_STATUSES = (SlackStatus.CONNECTED, SlackStatus.STOPPED)
 """No line says that these are problems."""
 _LEAST = "60 columns and 15 rows"
 _ONLY_KEPT = (Outcome.DISCARDED, Outcome.FAILED)
@@ -73,17 +73,24 @@ def overall(model: Model) -> tuple[str, str]:
     stored = storage_state(now.database_problem, now.spool_problem)
     if stored is not None and stored[0] == "bad":
         return stored[0], stored[1].upper()
+    if _is_starting(now):
+        return "note", "STARTING"
     if now.slack_status != SlackStatus.CONNECTED:
-        return (
-            ("note", "STARTING")
-            if now.slack_status == SlackStatus.STARTING
-            else ("bad", "NO SLACK")
-        )
+        return "bad", "NO SLACK"
     if stored is not None and now.database_problem is not None:
         return stored[0], stored[1].upper()
     if now.spool_events:
         return "note", "DRAINING"
     return "ok", "LIVE"
+
+
+def _is_starting(now: Snapshot) -> bool:
+    """Whether the first try to connect to Slack has not ended."""
+    return now.slack_status == SlackStatus.STARTING or (
+        now.slack_status == SlackStatus.CONNECTING
+        and not now.slack_connects
+        and now.slack_reason is None
+    )
 
 
 def _observed(model: Model) -> tuple[str, str]:
@@ -144,7 +151,8 @@ def _database(model: Model) -> list[StyledText]:
 
 def _slack(now: Snapshot) -> list[StyledText]:
     if now.slack_status != SlackStatus.CONNECTED:
-        return ["slack ", mark("bad", f"{now.slack_status} {age(now.at - now.slack_since)}")]
+        state = "note" if _is_starting(now) else "bad"
+        return ["slack ", mark(state, f"{now.slack_status} {age(now.at - now.slack_since)}")]
     sockets = now.slack_connections
     return ["slack ", mark("ok"), f" {amount(sockets, 'socket')}"]
 
@@ -174,7 +182,7 @@ def _problems(model: Model) -> list[Content]:
         elif model.is_observing:
             lines += _lost_lines(model)
         return lines
-    if now.slack_status not in _QUIET_STATUSES:
+    if now.slack_status not in _QUIET_STATUSES and not _is_starting(now):
         why = f": {now.slack_reason}" if now.slack_reason else ""
         since = age(now.at - now.slack_since)
         lines.append(_bad(f"Slack: {now.slack_status} for {since}{why}"))

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.events import Key, Resize
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import amount
@@ -86,6 +86,10 @@ class Dialog(ModalScreen[_Answer]):
     def act_help(self) -> None:
         """Explain what is shown, and list its keys."""
         self.post_message(self.HelpAsked(self))
+
+    @act_help.when
+    def _can_ask_help(self) -> bool:
+        return not isinstance(self.focused, Input)  # there its key is part of the text
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings([HELP])]
 

@@ -33,7 +33,7 @@ def paint_line(row: LogLine, width: int) -> Content:
         (clock(row.at), DIM),
         " ",
         (fit(logging.getLevelName(row.level), 8), style),
-        (fit(name, 12), DIM),
+        (f"{fit(name, 11)} ", DIM),
         (row.text.partition("\n")[0][:width], style),
     )
 

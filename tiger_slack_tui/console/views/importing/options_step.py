@@ -155,7 +155,9 @@ class OptionsStep(WizardStep):
         command = self.pane("options-command")
         width = max(command.size.width - 4, 20)
         lines = self._command(
-            lambda: wrapped(self.wizard.sources.import_command(draft.request), width, 30),
+            lambda: wrapped(
+                self.wizard.sources.import_command(draft.request), width, 30, at_words=True
+            ),
             width,
             draft.channels,
             str(replace(draft, channels=None)),
