@@ -225,8 +225,11 @@ async def test_a_stop_accounts_for_the_channels_that_were_begun(
 async def test_names_and_address_are_stored_without_a_run(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    async with LocalSlack(directory=history(2, 20)) as slack:
+    directory = history(2, 20)
+    directory.users["U1"] = {"id": "U1", "name": "ann", "profile": {}}
+    async with LocalSlack(directory=directory) as slack:
         await read_histories(slack, conninfo)
+    assert database.execute('select user_name from slack."user"').fetchall() == [("ann",)]
     query = "select channel_name, is_member from slack.channel order by id"
     assert database.execute(query).fetchall() == [("place-0", True), ("place-1", True)]
     assert database.execute("select count(url) from slack.workspace").fetchone() == (1,)
@@ -297,6 +300,17 @@ async def test_a_gap_is_lost_in_channels_that_the_app_has_left_since(
         " order by c.id"
     )
     assert database.execute(since).fetchall() == [(FIRST, 9), (SECOND, 4)]
+    # What the plan hides is lost, too.
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at)"
+        " values ('not connected', now() - interval '3 hours', now() - interval '2 hours')"
+    )
+    for hours in (2.6, 2.4):
+        directory.apply(post(NOW - hours * 3600, FIRST)["event"])
+    directory.shows_since = f"{NOW - 2.5 * 3600:.6f}"
+    async with LocalSlack(directory=directory) as slack:
+        await read_histories(slack, conninfo)
+    assert database.execute(since).fetchall() == [(FIRST, 2), (SECOND, 2)]
 
 
 async def test_many_channels_that_slack_does_not_serve_end_nothing(

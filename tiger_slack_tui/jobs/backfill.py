@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from tiger_slack_tui.backfill.gap_backfill import Backfill
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
-from tiger_slack_tui.base.errors import SlackRestricted, TigerSlackError
+from tiger_slack_tui.base.errors import (
+    SlackRefused,
+    SlackRestricted,
+    SlackUnavailable,
+    TigerSlackError,
+)
 from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import duration, parse_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
+from tiger_slack_tui.jobs.users import USERS
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.paged_history import HistoryPace, SlackHistory
-from tiger_slack_tui.slack.pages import retry
+from tiger_slack_tui.slack.pages import pages, retry
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.directory import upsert
 from tiger_slack_tui.store.gaps import Gap
+from tiger_slack_tui.store.job_runs import last_done
 from tiger_slack_tui.store.workspaces import save_workspace
+
+log = logging.getLogger(__name__)
 
 BACKFILL = "backfill"
 """The name of the job (slack.job_run.job)."""
@@ -33,17 +44,39 @@ FindGaps = Callable[[Connection, TeamId], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
 
-class _Progress:
-    """Says in words how far a backfill is, and how long the rest takes at the pace so far."""
+class _RunWatch:
+    """Saves how far a run is, in words, and keeps what became of each gap."""
 
-    def __init__(self, run: ActiveRun) -> None:
+    def __init__(
+        self,
+        run: ActiveRun,
+        on_progress: Callable[[BackfillProgress], None],
+        on_result: Callable[[GapResult], None],
+    ) -> None:
         self._run = run
+        self._on_progress = on_progress
+        self._on_result = on_result
         self._began = time.monotonic()
         self._first_share: float | None = None
         self._words = "0 %"
+        self.results: dict[int, GapResult] = {}
+        """The results of the gaps that were tried, by id."""
+
+    def note(self, result: GapResult) -> None:
+        """Keep what became of a gap."""
+        self.results[result.gap.id] = result
+        self._on_result(result)
+
+    def incomplete(self) -> str | None:
+        """Why gaps are not closed that were tried; None if all are."""
+        errors = [result.error for result in self.results.values() if not result.is_closed]
+        if not errors:
+            return None
+        return f"{len(errors):,} of {amount(len(self.results), 'gap')} not closed: {errors[0]}"
 
     async def advance(self, now: BackfillProgress) -> None:
         """Save what was read."""
+        self._on_progress(now)
         self._words = self._describe(now)
         account = now.account
         await self._run.advance(
@@ -70,50 +103,37 @@ class _Progress:
         return f"{now.share * 100:.0f} %, {channels}{left}"
 
 
+@dataclass(frozen=True, slots=True)
 class _ClosingRun:
     """Closes the gaps that are found: one after another, and then the histories of channels at once."""
 
-    def __init__(
-        self,
-        closing: Backfill,
-        results: Mapping[int, GapResult],
-        find: Callable[[], Awaitable[list[Gap]]],
-        *,
-        is_preempted: Callable[[], Awaitable[bool]] | None,
-        is_patient: bool,
-    ) -> None:
-        """`results` has what became of each gap that was tried. Such a gap is not tried again."""
-        self._closing = closing
-        self._results = results
-        self._find = find
-        self._is_preempted = is_preempted
-        self._is_patient = is_patient
+    closing: Backfill
+    watch: _RunWatch
+    find: Callable[[], Awaitable[list[Gap]]]
+    is_preempted: Callable[[], Awaitable[bool]] | None
+    """Whether a gap was found that comes before histories. Without it, gaps are looked for only once."""
+    is_patient: bool
 
-    async def close_once(self) -> bool:
-        """Look for gaps, and close them, until something else comes first. Returns whether there were any.
+    async def close_all(self) -> None:
+        """Close gaps until there are no more that were not tried. Raises as `Backfill`."""
+        while await self._close_found() and self.is_preempted is not None:
+            pass
 
-        Raises SlackRefused, SlackRestricted and psycopg.Error.
-        """
-        found = [gap for gap in await self._find() if gap.id not in self._results]
+    async def _close_found(self) -> bool:
+        """Look for gaps, and close them, until something else comes first. Returns whether there were any."""
+        found = [gap for gap in await self.find() if gap.id not in self.watch.results]
         histories = [gap for gap in found if gap.is_history]
         others = [gap for gap in found if not gap.is_history]
         for done, gap in enumerate(others, start=1):
             try:
-                await self._closing.close_gap(gap)
+                await self.closing.close_gap(gap)
             except (asyncio.CancelledError, TigerSlackError):
-                await self._closing.leave([*others[done:], *histories])
+                await self.closing.leave([*others[done:], *histories])
                 raise
-        await self._closing.read_histories(
-            histories, is_preempted=self._is_preempted, is_patient=self._is_patient
+        await self.closing.read_histories(
+            histories, is_preempted=self.is_preempted, is_patient=self.is_patient
         )
         return bool(found)
-
-    def incomplete(self) -> str | None:
-        """Why gaps are not closed that were tried; None if all are."""
-        errors = [result.error for result in self._results.values() if not result.is_closed]
-        if not errors:
-            return None
-        return f"{len(errors):,} of {amount(len(self._results), 'gap')} not closed: {errors[0]}"
 
 
 def make_due_gaps_job(
@@ -175,40 +195,26 @@ def make_chosen_gaps_job(
     async def work(run: ActiveRun) -> None:
         identity = await retry(web.identity)
         web.never_give_up()
-        await save_workspace(run.connection, identity.team_id, identity.team, identity.url)
-        progress, results = _Progress(run), dict[int, GapResult]()
-
-        async def advance(now: BackfillProgress) -> None:
-            on_progress(now)
-            await progress.advance(now)
-
-        def note(result: GapResult) -> None:
-            results[result.gap.id] = result
-            on_result(result)
-
+        team, watch = identity.team_id, _RunWatch(run, on_progress, on_result)
+        await save_workspace(run.connection, team, identity.team, identity.url)
+        if is_by_operator:
+            await _store_people(run.connection, web)
         closing = Backfill(
             run.connection,
             history or SlackHistory(web, pace),
             scopes=identity.scopes,
-            on_progress=advance,
-            on_result=note,
-            on_wait=progress.wait,
+            on_progress=watch.advance,
+            on_result=watch.note,
+            on_wait=watch.wait,
             is_by_operator=is_by_operator,
             history_since=_begin(history_since),
-            before_step=LiveEvents(run.connection, on_wait=progress.wait).wait,
+            before_step=LiveEvents(run.connection, on_wait=watch.wait).wait,
         )
-        is_preempted = partial(gaps.has_new_loss, run.connection, identity.team_id)
-        closing_run = _ClosingRun(
-            closing,
-            results,
-            partial(find, run.connection, identity.team_id),
-            is_preempted=is_preempted if repeats else None,
-            is_patient=is_patient,
-        )
+        is_preempted = partial(gaps.has_new_loss, run.connection, team) if repeats else None
+        found = partial(find, run.connection, team)
         try:
-            while await closing_run.close_once() and repeats:
-                pass
-            run.incomplete = closing_run.incomplete()
+            await _ClosingRun(closing, watch, found, is_preempted, is_patient).close_all()
+            run.incomplete = watch.incomplete()
         except SlackRestricted as error:
             if is_by_operator:
                 raise
@@ -216,6 +222,17 @@ def make_chosen_gaps_job(
 
     # A history of years takes days. Each request has a time limit of its own.
     return Job(BACKFILL, BACKFILL_LOCK_KEY, work, has_time_limit=False)
+
+
+async def _store_people(connection: Connection, web: SlackWeb) -> None:
+    """Store the names of people, unless the job "users" has done so. A failure is logged. Raises psycopg.Error."""
+    if await last_done(connection, USERS) is not None:
+        return
+    try:
+        async for page in pages(web.users_page):
+            await upsert(connection, "user", page.items)
+    except (SlackRefused, SlackUnavailable) as error:
+        log.warning("the names of people were not stored: %s", error)
 
 
 def _begin(history_since: str | None) -> datetime | None:

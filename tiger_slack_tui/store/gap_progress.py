@@ -163,17 +163,22 @@ with done as materialized
 select count(slack.add_history(d.channel_id, tstzmultirange(tstzrange(d.since, greatest(d.since, d.until))))::text)
 from done d
 """  # noqa: S608 only constants
-# The gap is closed, and some channels were heard in it that the backfill could not read.
+# The gap is closed, and channels were heard in it that the backfill could not read, or of which Slack hides a part.
 _LOSE_HEARD: LiteralString = f"""
 with lost as materialized
-( select c.id, tstzrange(g.started_at, g.ended_at) as period
+( select c.id
+  , tstzrange
+    ( g.started_at
+    , case when r.channel_id is null then g.ended_at else least(r.shown_since, g.ended_at) end
+    ) as period
   from slack.gap g
   join slack.channel c on g.channel_id is null or c.id = g.channel_id
   left join slack.channel_history h on h.channel_id = c.id
+  left join ({_READ}) r on r.channel_id = c.id
   where g.id = %(gap)s
   and slack.is_loss(g)
   and (c.heard_since < g.ended_at or h.heard && tstzrange(g.started_at, g.ended_at))
-  and c.id not in (select r.channel_id from ({_READ}) r where r.shown_since is null)
+  and (r.channel_id is null or r.shown_since > g.started_at)
 )
 select count(slack.lose_heard(l.id, l.period)::text)
 from lost l
