@@ -116,6 +116,10 @@ screenshots:
 schema-reference:
     {{dev}} python scripts/schema_reference.py
 
+# Write tests/upgrade/VERSION.sql, a database of a released version; COMMIT is the release's last commit
+upgrade-dump VERSION COMMIT:
+    {{dev}} python scripts/upgrade_dump.py {{VERSION}} {{COMMIT}}
+
 # Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp, search, scale, columnstore); its docstring names them
 benchmark GROUP NAME *ARGS:
     {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}

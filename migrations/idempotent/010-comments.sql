@@ -1,6 +1,8 @@
 -- Comments on tables and columns. They replace those of the files in incremental/, which are never edited. A column that
 -- is missing here keeps the comment that it was created with.
 
+comment on schema slack is 'A Slack workspace, as ingested by tiger-slack';
+
 comment on table slack.version is 'The version of the program that the schema belongs to. One row.';
 comment on column slack.version.version is 'Version of the program that migrated the schema last.';
 comment on column slack.version.at is 'When it migrated the schema.';

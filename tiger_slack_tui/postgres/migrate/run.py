@@ -304,9 +304,6 @@ async def _apply(
     await _set_up_session(connection)
     if await _one(connection, "select from pg_namespace where nspname = 'slack'") is None:
         await connection.execute("create schema slack")
-        await connection.execute(
-            "comment on schema slack is 'A Slack workspace, as ingested by tiger-slack'"
-        )
     if state.version is None and not state.applied:
         await connection.execute(_BOOKKEEPING)
     else:
