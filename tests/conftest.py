@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -26,6 +27,9 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.servers import DIRECTORY, exclusive, run_directory
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
+
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")  # no test depends on how quick the machine is
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -34,6 +34,8 @@ QUICK = SocketTiming(
     hello=5, ping=0.2, dead=4, backoff_first=0.05, backoff_most=0.5, blocked_first=60
 )
 """The socket's timing, shortened for tests. `dead` is long enough for an event loop on a busy machine."""
+PATIENT = PipelineLimits(commit_seconds=60, append_seconds=60)
+"""For a test that counts deliveries: no batch goes to the spool, or is refused, because the machine is busy."""
 AT_ONCE = HistoryPace(call=0, restricted=0, pause=0.01)
 ADVISORY_LOCKS = (
     b"select from pg_locks where locktype = 'advisory'"

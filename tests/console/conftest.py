@@ -18,7 +18,7 @@ _SETTLED_SECONDS = 1.0
 """A screen that is written to a golden has been refreshed a few times by then."""
 _STAYS_SECONDS = 0.6
 """Longer than the console's pause between two refreshes."""
-_LONGEST_SECONDS = 20.0
+_LONGEST_SECONDS = 60.0
 
 SIZES = (80, 24), (160, 48)
 Golden = Callable[[str, App[None]], Awaitable[None]]
@@ -33,7 +33,7 @@ def _working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """Wait until the screen is the golden of that name, and stays it; fail with the difference after 20 s."""
+    """Wait until the screen is the golden of that name, and stays it; fail with the difference after a minute."""
 
     async def compare(name: str, app: App[None]) -> None:
         path = HERE / f"{name}.txt"

@@ -130,7 +130,6 @@ def id_of(value: Any) -> Any:
 
 odd = settings(
     max_examples=20 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

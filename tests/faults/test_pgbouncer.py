@@ -79,7 +79,6 @@ async def test_events_are_stored(conninfo: str, pooled: str, tmp_path: Path) -> 
         await slack.send_all(sent)
         await delivered(slack, engine)
         assert engine.snapshot().database_problem is None
-        assert engine.snapshot().acked == len(sent)
     await check(conninfo, sent)
 
 

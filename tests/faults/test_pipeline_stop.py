@@ -93,7 +93,7 @@ async def test_the_spool_is_drained_after_connections_fall_silent(
         running(make_engine(slack, through(proxy, conninfo), tmp_path, limits=limits)) as engine,
     ):
         await slack.send_all(sent[:100])
-        await until(lambda: engine.snapshot().acked == 100)
+        await until(lambda: engine.snapshot().acked >= 100)
         proxy.freeze()  # as after a failover behind a proxy: no end, no answer; new ones work
         await slack.send_all(sent[100:])
         await asyncio.wait_for(slack.wait_acked(), 30)

@@ -111,7 +111,7 @@ def storable(value: Any) -> bool:
     return "\\u0000" not in text
 
 
-@settings(deadline=None, max_examples=100 * SCALE)
+@settings(max_examples=100 * SCALE)
 @given(st.sampled_from(sorted(CALLS)), statuses | st.integers(200, 599), headers, bodies)
 def test_whatever_slack_answers_is_a_result_or_a_typed_error(
     method: str, status: int, headers: dict[str, str], body: bytes

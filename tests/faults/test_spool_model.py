@@ -101,7 +101,5 @@ class SpoolMachine(RuleBasedStateMachine):
         self.place.cleanup()
 
 
-SpoolMachine.TestCase.settings = settings(
-    max_examples=15 * SCALE, stateful_step_count=30, deadline=None
-)
+SpoolMachine.TestCase.settings = settings(max_examples=15 * SCALE, stateful_step_count=30)
 test_the_spool_does_what_its_model_does = SpoolMachine.TestCase

@@ -6,6 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,13 +93,18 @@ async def test_a_full_disk_is_used_again_once_there_is_room(tmp_path: Path) -> N
         assert await drain(spool) == [b"before", b"after"]
 
 
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can reach: pytest closes its own ones whenever a run begins."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
-def test_a_directory_and_segments_of_another_user(tmp_path: Path) -> None:
+def test_a_directory_and_segments_of_another_user(open_directory: Path) -> None:
     """The other user's segment stays, is named and counted, and is drained by its owner later."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o755)
-    directory = tmp_path / "spool"
+    directory = open_directory / "spool"
     kept = run(
         "spool = await opened(directory)\nawait spool.append([b'root'], oldest=1)", directory
     )

@@ -110,7 +110,6 @@ async def test_a_gap_without_bounds_is_closed(conninfo: str) -> None:
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     max_examples=50 * SCALE,
-    deadline=None,
 )
 def test_times_of_slack_are_exact_in_the_database(
     database: psycopg.Connection[Any], micros: int

@@ -158,7 +158,6 @@ def _state(connection: psycopg.Connection[Any], batches: list[list[bytes]]) -> d
 
 @settings(
     max_examples=40 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(event, min_size=1, max_size=12), st.data())

@@ -244,7 +244,7 @@ async def test_app_rate_limited_is_one_gap_for_each_episode(
             frame = told | {"team_id": "T0LOCAL", "api_app_id": "A0", "token": "local"}
             envelope = {"type": "events_api", "envelope_id": f"e{number}", "payload": frame}
             await slack.send_frame(envelope)
-        await until(lambda: one.snapshot().acked == 5)
+        await until(lambda: one.snapshot().acked >= 5)
         assert observer(GAPS) == [("rate limited", 180.0, False), ("rate limited", 120.0, False)]
 
 

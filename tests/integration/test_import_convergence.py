@@ -118,7 +118,6 @@ def _state(connection: psycopg.Connection[Any]) -> dict[str, Any]:
 
 @settings(
     max_examples=40 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

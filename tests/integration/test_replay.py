@@ -165,7 +165,6 @@ async def test_a_replay_of_several_transactions(conninfo: str) -> None:
 
 @settings(
     max_examples=15 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(event, min_size=1, max_size=10), st.data())

@@ -283,7 +283,6 @@ document = st.fixed_dictionaries(
 
 @settings(
     max_examples=75 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(predicate, document)

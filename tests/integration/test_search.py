@@ -345,7 +345,6 @@ def test_history_that_is_not_indexed(
 @pytest.mark.timeout(180 * SCALE)
 @settings(
     max_examples=100 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(pieces | st.text(max_size=5), max_size=8).map("".join), st.booleans())

@@ -122,7 +122,6 @@ def test_odd_content_is_stored(database: Database, odd: Any) -> None:
 
 @settings(
     max_examples=60 * SCALE,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60))

@@ -106,7 +106,7 @@ pieces = st.sampled_from(
 
 
 @pytest.mark.timeout(180 * SCALE)
-@settings(max_examples=300 * SCALE, deadline=None)
+@settings(max_examples=300 * SCALE)
 @given(st.lists(pieces | st.text(max_size=4), max_size=12).map("".join))
 def test_whatever_is_typed_is_a_query_or_an_error(text: str) -> None:
     completions(text)

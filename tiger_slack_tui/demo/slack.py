@@ -95,7 +95,7 @@ class LocalSlack:
         *,
         faults: Faults | None = None,
         directory: Directory | None = None,
-        retry_seconds: tuple[float, ...] = (3.0, 60.0, 300.0),
+        retry_seconds: tuple[float, ...] = (3.0, 10.0),
         in_flight: int = 4000,
         remember: bool = False,
         idle_seconds: float = 75,
