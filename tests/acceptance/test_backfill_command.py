@@ -65,13 +65,18 @@ def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> N
         assert code == 0
         assert "300 messages read = 150 inserted + 150 already there + 0 updated" in out
         code, out, _ = run(program, "backfill")
-        assert (code, out) == (0, "There are no gaps to close.\n")
+        assert (code, out) == (0, "There are no gaps to close, and no histories to read.\n")
         code, out, _ = run(program, "backfill", "--status")
         assert code == 0
-        assert [line.split(",")[0] for line in out.splitlines() if line[0] != " "] == [
-            "gap 2",
-            "gap 1",
+        assert [line.split(",")[0] for line in out.splitlines() if line[:1] > " "] == [
+            "Gaps",
+            "Histories: 2 read",
+            "300 messages inserted by all of them.",
+            "history 2",
+            "history 1",
         ]
+        code, out, _ = run(program, "backfill", "--status", "--limit", "1")
+        assert out.splitlines()[-1] == "The first 1 of 2. --limit shows more."
         code, out, _ = run(program, "backfill", "--gap", "1", "--json")
         assert json.loads(out)["gaps"][0]["messages"]["already_there"] == 150
     assert count(conninfo, "select count(*) from slack.message") == 300
@@ -145,7 +150,7 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         )
         code, out, _ = await command(program, "backfill")
         assert code == 3
-        assert "still open" in out
+        assert "history 1, by hand: not finished" in out
         assert "channel_not_found" in out
         database.execute("delete from slack.gap")
         process = await asyncio.create_subprocess_exec(
@@ -160,7 +165,7 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         _, err = await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == 1
         assert b"restricts this app to one call a minute" in err
-        assert b"To continue: tiger-slack backfill --gap 2" in err
+        assert b"To continue: tiger-slack backfill --history 2" in err
         assert b"Traceback" not in err
         slack.directory.is_restricted = False
         code, out, _ = await command(program, "backfill")
@@ -186,13 +191,38 @@ def test_the_whole_history_has_a_plan_and_an_account(conninfo: str, tmp_path: Pa
         code, out, err = run(program, "backfill", "--all", "--channel", "place-*")
         assert code == 0, err
         assert "#place-1" in out
-        assert "2 channels, 2 read whole" in out
+        assert "2 channels, 2 of them read to the end" in out
         assert "40 messages read = 40 inserted + 0 already there" in out
         assert "SECRET" not in out + err
     query = (
         "select count(*) from slack.channel_history where complete @> '1970-01-01Z'::timestamptz"
     )
     assert count(conninfo, query) == 2
+
+
+def test_a_plan_has_only_what_is_left_of_a_history_that_goes_on(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    listed = directory(1)
+    with slack_in_a_thread(directory=listed) as slack:
+        for number in range(40):
+            slack.lose(post(number))
+        program = Program(slack, conninfo, tmp_path)
+        assert run(program, "backfill", "--all")[0] == 0
+        database.execute(
+            "update slack.gap set closed_at = null, error = 'it was stopped', account = null;"
+            "insert into slack.gap_channel (gap_id, channel_id, reached, account)"
+            " select g.id, g.channel_id, (select m.ts from slack.message m order by m.ts offset 10 limit 1)"
+            """, '{"read": 30, "inserted": 30}' from slack.gap g"""
+        )
+        code, out, err = run(program, "backfill", "--all", "--plan")
+        assert code == 0, err
+        assert "It goes on where it stopped: 1 channel is begun, 30 messages of it read" in out
+        assert "Left of the history from the beginning on: about 1" in out
+        code, out, err = run(program, "backfill", "--status")
+        assert "Histories: 0 read, 1 not finished, 1 of them stopped or with an error." in out
+        assert "    30 messages read, back to " in out
+        assert run(program, "backfill", "--history", "1", "--json")[0] == 0
 
 
 def test_a_restricted_app_reads_the_whole_history_only_if_it_is_asked_to(

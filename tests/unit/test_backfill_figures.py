@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from tiger_slack_tui.backfill.result import BackfillProgress
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.progress import ProgressPrinter
-from tiger_slack_tui.store.gaps import BY_HAND, Gap
+from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.import_account import Account
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ class Shown(ProgressPrinter):
 
 def gap(id_: int, days: int) -> Gap:
     ended = BEGAN + timedelta(days=days)
-    return Gap(id_, BY_HAND, BEGAN, ended, None, None, BEGAN, None, None, None, None)
+    return Gap(id_, "not connected", BEGAN, ended, None, None, BEGAN, None, None, None, None)
 
 
 def test_rate_and_time_left() -> None:
@@ -44,3 +44,18 @@ def test_rate_and_time_left() -> None:
     now = 60.0
     figures.show(BackfillProgress(second, 0, 40, Account(read=0), 0.5))
     assert shown.last == "67% gap 9: 0/40 channels, 700 messages, 8/s, 30 s left"
+
+
+def test_the_time_left_is_the_plans_until_there_is_a_rate_also_at_one_call_a_minute() -> None:
+    now, shown = 0.0, Shown()
+    figures = BackfillFigures(shown, lambda: now)
+    figures.planned = 6000.0
+    history = gap(4, 7)
+    figures.begin([history])
+    figures.show(BackfillProgress(history, 0, 1, Account(read=15), 0.01))
+    assert shown.last == "1% gap 4: 0/1 channels, 15 messages, 0/s, 1 h 39 min left"
+    for minute in range(1, 6):
+        now = 60.0 * minute
+        figures.show(BackfillProgress(history, 0, 1, Account(read=15), 0.01 + 0.02 * minute))
+        assert "15/min" in shown.last
+    assert shown.last == "11% gap 4: 0/1 channels, 90 messages, 15/min, 44 min 30 s left"

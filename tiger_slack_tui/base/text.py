@@ -18,7 +18,7 @@ _VARIATIONS = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 _MOST_JOINED = 12
 """Most characters that may combine with the one before them. Unicode's longest recommended emoji has nine. More
 would be a stack of accents that covers other lines."""
-_ITEM = 4
+ITEM = 4
 """Blanks before the further lines of an item of a report."""
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that are blank."""
@@ -160,7 +160,7 @@ def wrap_item(text: str, width: int | None) -> Iterator[str]:
     """As `wrap`, for a line of a report: the blanks that it begins with stay, and its further lines begin with 4."""
     bare = text.lstrip(" ")
     indent = len(text) - len(bare)
-    yield from wrap(bare, width, indent, max(_ITEM - indent, 0))
+    yield from wrap(bare, width, indent, max(ITEM - indent, 0))
 
 
 def _word_end(text: str, begin: int, end: int) -> int | None:

@@ -1,4 +1,4 @@
-"""`tiger-slack backfill`: closes gaps with messages from Slack's history, or shows gaps."""
+"""`tiger-slack backfill`: closes gaps and reads histories from Slack, or shows them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound, SettingsError
 from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.base.log_setup import log_of_command
 from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.text import amount, cut, visible
-from tiger_slack_tui.base.times import duration, parse_period
+from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.cli import options
-from tiger_slack_tui.cli.backfill_all import account_lines, plan_lines
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
+from tiger_slack_tui.cli.backfill_lines import account_lines, plan_lines, result_lines
+from tiger_slack_tui.cli.backfill_status import show_status
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import wrapped
+from tiger_slack_tui.cli.output import wrapped, wrapped_item
 from tiger_slack_tui.cli.progress import progress
-from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
@@ -36,23 +36,26 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
+from tiger_slack_tui.store.history_plan import begun_histories, grown_threads
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 from tiger_slack_tui.store.names import channels_by_name, marked_names
 
 if TYPE_CHECKING:
+    from tiger_slack_tui.backfill.plan import HistoryPlan
     from tiger_slack_tui.backfill.result import GapResult
     from tiger_slack_tui.jobs.backfill import FindGaps
     from tiger_slack_tui.slack.paged_history import SlackHistory
     from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
-"""Gaps that `--status` shows."""
+"""Gaps and histories that `--status` shows by default."""
 _MOST_NAMED = 5
 """Most gaps that the command to continue names."""
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 """Slack has no earlier messages."""
 _LONGEST = 366 * 86_400.0
 """Seconds that a backfill may take. At 50 calls a minute, years of history take days."""
+
 
 _ENDED = (RunOutcome.DONE, RunOutcome.INCOMPLETE)
 """The outcomes of a run that came to its end. Of an incomplete one, the results say what is left."""
@@ -88,7 +91,7 @@ class _BackfillEnd:
     run: JobRun
     results: list[GapResult]
     names: dict[str, str] = field(default_factory=dict)
-    """Names of the channels, by id."""
+    """Names of the channels with #, by id."""
 
     @property
     def exit_code(self) -> int:
@@ -105,6 +108,14 @@ class _BackfillEnd:
     type=options.GAP_ID,
     multiple=True,
     help="Close only this gap; repeatable.",
+)
+@click.option(
+    "--history",
+    "history_ids",
+    metavar="ID",
+    type=options.HISTORY_ID,
+    multiple=True,
+    help="Go on with only this history, which --status lists; repeatable.",
 )
 @click.option(
     "--channel",
@@ -136,22 +147,41 @@ class _BackfillEnd:
     is_flag=True,
     help="With --all: read also if Slack allows the app only one call a minute, which takes days.",
 )
-@click.option("--status", is_flag=True, help="Show the newest gaps; change nothing.")
+@click.option(
+    "--status", is_flag=True, help="Show gaps and histories, open ones first; change nothing."
+)
+@click.option(
+    "--limit",
+    type=options.Number(1, 100_000),
+    metavar="N",
+    help=f"With --status: show at most N (default: {_SHOWN}).",
+)
 @options.as_json
 @plain_errors
-def backfill(status: bool, as_json: bool, **given: Any) -> None:
-    """Close gaps with messages from Slack's history, or show gaps.
+def backfill(
+    status: bool,
+    limit: int | None,
+    as_json: bool,
+    gap_ids: tuple[int, ...],
+    history_ids: tuple[int, ...],
+    **given: Any,
+) -> None:
+    """Close gaps and read histories from Slack, or show them.
 
-    A gap is a time in which events may not have reached any instance. Without options, all gaps that have ended are
-    closed. A backfill that was stopped continues where it stopped, also with --gap ID or --all.
+    A gap is a time in which live events may be missing. A history is what is to be read of before: since the app
+    joined a channel, or because you ask for it. Without options, all of them that have ended are read. A backfill
+    that was stopped continues where it stopped, also with --gap ID, --history ID or --all.
 
-    Exit code 0: all gaps are closed; 3: Slack shows only a part, or limits the app's rate; 1: it failed or was
-    stopped; 2: wrong arguments or settings.
+    Exit code 0: all is read; 3: Slack shows only a part, or limits the app's rate; 1: it failed or was stopped; 2:
+    wrong arguments or settings.
     """
     if status:
-        _show_gaps(settings.load(), as_json=as_json)
-    else:
-        sys.exit(_backfill(*settings.load_with_slack(), BackfillRequest(as_json=as_json, **given)))
+        show_status(settings.load(), most=limit or _SHOWN, as_json=as_json)
+        return
+    if limit is not None:
+        raise SettingsError("--limit needs --status.")
+    request = BackfillRequest(gap_ids=(*gap_ids, *history_ids), as_json=as_json, **given)
+    sys.exit(_backfill(*settings.load_with_slack(), request))
 
 
 def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) -> int:
@@ -169,8 +199,9 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
         shown = BackfillFigures(printer)
         work = _run(loaded, slack, request, named, shown)
         ended = run_until_stopped(work, named, hint=lambda: _how_to_continue(request, shown.gaps))
-    if ended is None:  # a plan without a backfill
-        return 3 if shown.is_restricted and not request.plan else 0
+    if not isinstance(ended, _BackfillEnd):
+        _print_plan(ended, request)
+        return 0 if request.plan else 3
     if request.as_json:
         click.echo(json.dumps(_as_json(ended), default=str, indent=2))
     else:
@@ -187,24 +218,9 @@ def _check_request(request: BackfillRequest) -> None:
     if (request.plan or request.slow) and not request.all:
         raise SettingsError("--plan and --slow need --all.")
     if request.gap_ids and (request.since is not None or request.all):
-        raise SettingsError("--gap excludes --since and --all: a gap has its own times.")
-
-
-def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
-    """Print the newest gaps, open ones first."""
-
-    async def read(connection: Connection) -> tuple[list[Gap], dict[str, str]]:
-        found = await gaps.newest(connection, most=_SHOWN)
-        ids = {gap.channel_id for gap in found if gap.channel_id}
-        return found, await marked_names(connection, ids)
-
-    found, names = run_query(loaded, "backfill", read)
-    if as_json:
-        click.echo(json.dumps([asdict(gap) for gap in found], default=str, indent=2))
-    elif found:
-        click.echo("\n".join(line for gap in found for line in _gap_lines(gap, names)))
-    else:
-        click.echo("There are no gaps.")
+        raise SettingsError(
+            "--gap and --history exclude --since and --all: a gap or a history has its own times."
+        )
 
 
 async def _run(
@@ -213,7 +229,8 @@ async def _run(
     request: BackfillRequest,
     conninfo: str,
     shown: BackfillFigures,
-) -> _BackfillEnd | None:
+) -> _BackfillEnd | HistoryPlan:
+    """Read the gaps. If there is only a plan to show, returns the plan."""
     # These take long to import, and --status does not need them.
     import aiohttp
 
@@ -225,12 +242,16 @@ async def _run(
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
-        history, names = SlackHistory(web), dict[str, str]()
+        history, names = SlackHistory(web, on_wait=shown.wait), dict[str, str]()
         if request.all:
             own = await _own_channels(web, history, request, conninfo)
-            names |= {item["id"]: item["name"] for item in own if item.get("name")}
-            if not await _show_plan(web, history, request, own, shown):
-                return None
+            names |= {item["id"]: f"#{item['name']}" for item in own if item.get("name")}
+            plan = await _make_plan(web, history, request, own, conninfo)
+            shown.planned = plan.time.total_seconds()
+            if request.plan or (plan.is_restricted and not request.slow):
+                return plan
+            for line in plan_lines(plan, is_slow=request.slow):
+                shown.print(line)
             find = _find_all(request, [item["id"] for item in own], loaded.instance)
         else:
             find = await _gap_finder(request, conninfo, web, loaded.instance)
@@ -251,7 +272,12 @@ async def _run(
             on_progress=shown.show,
         )
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
-        return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results, names)
+        run = await runner.run(job, reason=RunReason.BY_HAND)
+        if not names:
+            ids = {result.gap.channel_id for result in results if result.gap.channel_id}
+            async with await connect(conninfo) as connection:
+                names = await marked_names(connection, ids)
+        return _BackfillEnd(run, results, names)
 
 
 async def _own_channels(
@@ -274,29 +300,41 @@ async def _own_channels(
     return own
 
 
-async def _show_plan(
+async def _make_plan(
     web: SlackWeb,
     history: SlackHistory,
     request: BackfillRequest,
     own: Sequence[Mapping[str, Any]],
-    shown: BackfillFigures,
-) -> bool:
-    """Print what there is to read. Returns whether it is to be read."""
+    conninfo: str,
+) -> HistoryPlan:
+    """What is left to read of these conversations."""
     from tiger_slack_tui.backfill.plan import make_plan
     from tiger_slack_tui.slack.pages import pages
 
     now = datetime.now(UTC)
     since, _ = parse_period(request.since, None, now)
     listed = [item async for page in pages(web.channels_page) for item in page.items]
-    plan = await make_plan(history, own, listed, since=since, now=now)
-    shown.is_restricted = plan.is_restricted
+    async with await connect(conninfo) as connection:
+        begun = await begun_histories(
+            connection,
+            [item["id"] for item in own],
+            since=max(since or _BEGINNING, _BEGINNING),
+            until=now,
+        )
+        count_threads = partial(grown_threads, connection)
+        return await make_plan(
+            history, own, listed, since=since, now=now, begun=begun, count_threads=count_threads
+        )
+
+
+def _print_plan(plan: HistoryPlan, request: BackfillRequest) -> None:
+    """Print the plan of a backfill that does not begin."""
     if request.plan and request.as_json:
         click.echo(json.dumps(asdict(plan), default=str, indent=2))
-        return False
+        return
+    is_result = request.plan  # else it says why nothing was read
     for line in plan_lines(plan, is_slow=request.slow):
-        # Beside an account, the plan is no result.
-        click.echo(line) if request.plan else shown.print(line)
-    return not request.plan and (request.slow or not plan.is_restricted)
+        click.echo("\n".join(wrapped(line, hang=2, err=not is_result)), err=not is_result)
 
 
 def _find_all(request: BackfillRequest, channels: Sequence[ChannelId], instance: str) -> FindGaps:
@@ -366,7 +404,8 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
     for number in ids:
         if number not in found:
             raise NoSuchGap(
-                f"There is no gap {number}.", hint="To list the gaps: tiger-slack backfill --status"
+                f"There is no gap or history {number}.",
+                hint="To list them: tiger-slack backfill --status",
             )
         if found[number].ended_at is None:
             raise SettingsError(f"Gap {number} has not ended yet: events may still be missing.")
@@ -409,7 +448,7 @@ def _how_to_continue(request: BackfillRequest, gaps_: Sequence[Gap]) -> str:
     """The command that continues a backfill of these gaps."""
     if request.all:
         return f"To continue: {request.command}"
-    named = "".join(f" --gap {gap.id}" for gap in gaps_) if len(gaps_) <= _MOST_NAMED else ""
+    named = "".join(f" --{gap.title}" for gap in gaps_) if len(gaps_) <= _MOST_NAMED else ""
     return f"To continue: tiger-slack backfill{named}"
 
 
@@ -434,59 +473,21 @@ def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
 
 
 def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]) -> Iterator[str]:
-    if request.all and ended.results:
-        yield from account_lines(ended.results, ended.names)
-    for result in ended.results if not request.all else ():
-        gap, messages = result.gap, result.messages
-        state = "closed" if result.is_closed else "still open"
-        yield f"gap {gap.id}, {gap.reason}: {state}"
-        yield f"  {_time_of(gap)}"
-        skipped = sum(result.skipped_channels.values())
-        channels = f"{amount(result.channels, 'channel')} read, {skipped:,} skipped"
-        yield f"  {channels}, {amount(result.threads, 'thread')}, {amount(result.deleted, 'deletion')} found"
-        yield (
-            f"  {messages.read:,} messages read = {messages.inserted:,} inserted"
-            f" + {messages.already_there:,} already there + {messages.updated:,} updated"
-        )
-        yield (
-            f"    + {sum(messages.discarded.values()):,} discarded"
-            f" + {sum(messages.skipped.values()):,} skipped"
-        )
-        if result.error:
-            yield from wrapped(result.error, 2)
+    histories = [result for result in ended.results if result.gap.is_history]
+    is_short = request.all or len(histories) > 1
+    for result in ended.results:
+        if not is_short or result not in histories:
+            for line in result_lines(result):
+                yield from wrapped_item(line)
+    if is_short and histories:
+        for line in account_lines(histories, ended.names):
+            yield from wrapped_item(line)
     if not ended.results and ended.run.outcome == RunOutcome.DONE:
-        yield "There are no gaps to close."
+        yield "There are no gaps to close, and no histories to read."
     if ended.run.outcome == RunOutcome.SKIPPED:
         yield from wrapped(f"Nothing was read, because a backfill runs already: {ended.run.error}.")
         yield "Its progress: tiger-slack jobs --status"
     elif ended.run.outcome not in _ENDED:
         why = f"The backfill is incomplete ({ended.run.outcome}): {ended.run.error or ''}"
         yield from wrapped(why, hang=2)
-        yield f"What it read is stored. {_how_to_continue(request, gaps_)}"
-
-
-def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
-    where = ""
-    if gap.channel_id:
-        where = f", {cut(names.get(gap.channel_id, ''), 30)} {gap.channel_id}".replace("  ", " ")
-    if gap.ended_at is None:
-        state = "not ended"
-    elif gap.closed_at is None:
-        state = "not finished" if gap.reason == gaps.BY_HAND else "open"
-    else:
-        inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
-        state = f"closed, {amount(inserted, 'message')} inserted"
-    yield f"gap {gap.id}, {gap.reason}{where}: {state}"
-    yield f"    {_time_of(gap)}"
-    if gap.closed_at is not None:
-        yield f"    closed {format_time(gap.closed_at)}"
-    elif gap.error:
-        yield from wrapped(f"{format_time(gap.tried_at)}: {gap.error}", 4)
-
-
-def _time_of(gap: Gap) -> str:
-    if gap.ended_at is None:
-        return f"since {format_time(gap.started_at)}"
-    if gap.started_at <= _BEGINNING:
-        return f"from the beginning until {format_time(gap.ended_at)}"
-    return f"{format_time(gap.started_at)}, {duration(gap.ended_at - gap.started_at)}"
+        yield from wrapped(f"What it read is stored. {_how_to_continue(request, gaps_)}")

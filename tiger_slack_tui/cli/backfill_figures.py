@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.cli.progress import ProgressPrinter, rate_and_rest
 from tiger_slack_tui.imports.rate import LEAST_SECONDS, WorkRate
+from tiger_slack_tui.slack.pages import wait_words
 from tiger_slack_tui.store.gaps import Gap
 
 if TYPE_CHECKING:
@@ -31,13 +32,17 @@ class BackfillFigures:
         self._printer = printer
         self._rate = WorkRate(clock)
         self._read = 0
-        self.is_restricted = False
-        """Whether the plan says that Slack restricts the app."""
+        self.planned: float | None = None
+        """The seconds of the plan, which count until the work has a rate of its own."""
         printer.wait("asking Slack")
 
     def print(self, line: str) -> None:
         """Print a line of the plan."""
         self._printer.print(line)
+
+    def wait(self, seconds: float) -> None:
+        """Show that Slack asks to wait."""
+        self._printer.note(wait_words(seconds))
 
     def begin(self, found: Sequence[Gap]) -> None:
         """Begin to close these gaps."""
@@ -52,9 +57,11 @@ class BackfillFigures:
             self._rate.add(self._read, done)
         seconds, read, advance = self._rate.recent(self._read, done)
         is_known = seconds > LEAST_SECONDS
-        left = (_MILLION - done) * seconds / advance if is_known and advance > 0 else None
+        left = self.planned and self.planned * (1 - done / _MILLION)
+        if is_known and advance > 0:
+            left = (_MILLION - done) * seconds / advance
         figures = (
-            f"{'' if now.of_all else f'gap {now.gap.id}: '}{now.channels_done:,}/{now.channels:,} channels,"
+            f"{'' if now.of_all else f'{now.gap.title}: '}{now.channels_done:,}/{now.channels:,} channels,"
             f" {amount(self._read, 'message')}, {rate_and_rest(read / seconds if is_known else 0, left)}"
         )
         self._printer.show(done / _MILLION, figures)

@@ -39,7 +39,7 @@ _GROUPS = {
             "imports", "import_command", "Import a Slack export, or what Slackdump wrote."
         ),
         "backfill": _Command(
-            "backfill", "backfill", "Close gaps with messages from Slack's history, or show gaps."
+            "backfill", "backfill", "Close gaps and read histories from Slack, or show them."
         ),
     },
     "Questions": {

@@ -124,4 +124,5 @@ _SHOWN = 40
 RULE_ID = _Id("rule", 2**31 - 1)
 """The values of slack.message_discard.id."""
 GAP_ID = _Id("gap", 2**63 - 1)
+HISTORY_ID = _Id("history", 2**63 - 1)
 """The values of slack.gap.id."""

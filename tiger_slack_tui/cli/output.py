@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from tiger_slack_tui.base.text import wrap, wrap_item
+from tiger_slack_tui.base.text import ITEM, cells, visible, wrap
 
 _WIDTH = 79
 _TO_COPY = re.compile(r"(?<!@)tiger-slack [a-z]|://|grant |alter ")
@@ -25,22 +25,37 @@ def echo_json(value: Any) -> None:
 def wrapped(text: str, indent: int = 0, *, hang: int = 0, err: bool = False) -> Iterator[str]:
     """The visible lines of the text, in lines that begin with `indent` blanks, from the second on with `hang` more.
 
-    On a terminal (of stderr with `err`), a line has at most 79 columns, unless one word is longer. A text with a
-    command or a link stays in one line, so that it can be copied; elsewhere each text does, for grep.
+    On a terminal (of stderr with `err`), a line has at most 79 columns, unless one word is longer. A command or a
+    link, and what follows it, stays in one line, so that it can be copied; elsewhere each text does, for grep.
     """
-    width = _width(text, err=err)
     first, *others = text.split("\n")
-    yield from wrap(first.strip(), width, indent, hang)
+    yield from _lines(first.strip(), indent, hang, err=err)
     for other in others:
-        yield from wrap(other.strip(), width, indent + hang)
+        yield from _lines(other.strip(), indent + hang, 0, err=err)
 
 
 def wrapped_item(text: str) -> Iterator[str]:
-    """As `wrapped`, for a line of a report: see `wrap_item`."""
-    yield from wrap_item(text, _width(text, err=False))
+    """As `wrapped`, for a line of a report: the blanks that it begins with stay, its further lines begin with 4."""
+    bare = text.lstrip(" ")
+    indent = len(text) - len(bare)
+    yield from _lines(bare, indent, max(ITEM - indent, 0), err=False)
 
 
-def _width(text: str, *, err: bool) -> int | None:
-    """The most columns of a line of the text; None if it stays in one line."""
-    is_whole = not (sys.stderr if err else sys.stdout).isatty() or _TO_COPY.search(text)
-    return None if is_whole else _WIDTH
+def _lines(text: str, indent: int, hang: int, *, err: bool) -> Iterator[str]:
+    width = _WIDTH if (sys.stderr if err else sys.stdout).isatty() else None
+    match = _TO_COPY.search(text)
+    if width is None or match is None:
+        yield from wrap(text, width, indent, hang)
+        return
+    begin = text.rfind(" ", 0, match.start()) + 1
+    to_copy = visible(text[begin:])
+    if begin == 0:
+        yield " " * indent + to_copy
+        return
+    *before, last = wrap(text[:begin].rstrip(), width, indent, hang)
+    yield from before
+    if cells(last) + 1 + cells(to_copy) <= width:
+        yield f"{last} {to_copy}"
+    else:
+        yield last
+        yield " " * (indent + hang) + to_copy

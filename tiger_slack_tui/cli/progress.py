@@ -47,6 +47,11 @@ class ProgressPrinter:
             self._next_line = time.monotonic() + _LINE_SECONDS
             self.print(f"{share:.0%}, {figures}")
 
+    def note(self, text: str) -> None:
+        """Show the text in place of the figures, until the next ones."""
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, figures=text)
+
     def print(self, text: str) -> None:
         """Print the text, above the bar if there is one."""
         shown = "\n".join(wrapped(text, hang=2, err=True))
@@ -61,11 +66,13 @@ class ProgressPrinter:
 
 
 def rate_and_rest(per_second: float, seconds_left: float | None) -> str:
-    """The end of the figures: the rate, and the time to the end if it is known."""
+    """The end of the figures: the rate, by the minute if it is small, and the time to the end if it is known."""
     rest = (
         "" if seconds_left is None else f", {duration(timedelta(seconds=round(seconds_left)))} left"
     )
-    return f"{per_second:,.0f}/s{rest}"
+    is_slow = 0 < per_second < 1
+    rate = f"{per_second * 60:,.0f}/min" if is_slow else f"{per_second:,.0f}/s"
+    return f"{rate}{rest}"
 
 
 @contextmanager

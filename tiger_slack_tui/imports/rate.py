@@ -8,6 +8,8 @@ from copy import copy
 
 _WINDOW = 60.0
 """Window of the rate, in seconds."""
+_LEAST_SAMPLES = 4
+"""Samples that are kept although they are older: a backfill at Slack's slowest pace has one in a minute."""
 _SAMPLE = 1.0
 """Least time between two samples, in seconds."""
 LEAST_SECONDS = 0.5
@@ -63,11 +65,14 @@ class WorkRate:
         """Add a sample: the records and bytes that are read until now."""
         now = self.seconds
         self._samples.append((now, records, size))
-        while now - self._samples[0][0] > _WINDOW:
+        while len(self._samples) > _LEAST_SAMPLES and now - self._samples[0][0] > _WINDOW:
             self._samples.popleft()
 
     def recent(self, records: int, size: int) -> tuple[float, int, int]:
-        """The seconds, records and bytes of the last minute of work, if `records` and `size` are read until now."""
+        """The seconds, records and bytes of the last minute of work, if `records` and `size` are read until now.
+
+        Of a longer time, if there was hardly any progress in that minute.
+        """
         if not self._samples:
             return 0.0, 0, 0
         began, records_then, size_then = self._samples[0]

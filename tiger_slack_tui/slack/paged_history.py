@@ -13,7 +13,7 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId
-from tiger_slack_tui.slack.pages import MOST_TRIES, pages, retry
+from tiger_slack_tui.slack.pages import MOST_TRIES, OnWait, pages, retry
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import Page, SlackWeb
 
@@ -49,8 +49,11 @@ class SlackHistory:
     minutes, and SlackRefused if an operator must act.
     """
 
-    def __init__(self, web: SlackWeb, pace: HistoryPace | None = None) -> None:
+    def __init__(
+        self, web: SlackWeb, pace: HistoryPace | None = None, on_wait: OnWait | None = None
+    ) -> None:
         self._web = web
+        self._on_wait = on_wait
         self.pace = pace or HistoryPace()
         self.tries = MOST_TRIES
         """How often a call is tried before it raises SlackUnavailable, apart from rate limits."""
@@ -83,7 +86,7 @@ class SlackHistory:
             return await self._try_once(method, call)
 
         found: dict[str, dict[str, Any]] = {}
-        async for page in pages(fetch, pause_first=self.pace.pause):
+        async for page in pages(fetch, pause_first=self.pace.pause, on_wait=self._on_wait):
             found |= {str(item.get("id")): item for item in page.items}
         return list(found.values())
 
@@ -145,6 +148,7 @@ class SlackHistory:
             pause_first=self.pace.pause,
             retry_after_most=_RETRY_AFTER_MOST,
             tries=self.tries,
+            on_wait=self._on_wait,
         )
 
     async def _try_once(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:

@@ -78,20 +78,21 @@ where gap_id = %(gap)s
 and channel_id = %(channel)s
 """
 # A thread that has not grown since a backfill read all of it has nothing new.
-_ADD_THREADS: LiteralString = """
-insert into slack.gap_thread (gap_id, channel_id, thread_ts, reply_count, latest_reply)
-select %(gap)s, %(channel)s, t.thread_ts, t.reply_count, t.latest_reply
-from unnest(%(threads)s::timestamptz[], %(counts)s::int4[], %(latest)s::timestamptz[])
-  t (thread_ts, reply_count, latest_reply)
-where not exists
+HAS_GROWN: LiteralString = """not exists
 ( select from slack.thread_history h
   where h.channel_id = %(channel)s
   and h.thread_ts = t.thread_ts
   and h.reply_count >= t.reply_count
   and h.latest_reply >= t.latest_reply
-)
+)"""
+_ADD_THREADS: LiteralString = f"""
+insert into slack.gap_thread (gap_id, channel_id, thread_ts, reply_count, latest_reply)
+select %(gap)s, %(channel)s, t.thread_ts, t.reply_count, t.latest_reply
+from unnest(%(threads)s::timestamptz[], %(counts)s::int4[], %(latest)s::timestamptz[])
+  t (thread_ts, reply_count, latest_reply)
+where {HAS_GROWN}
 on conflict do nothing
-"""
+"""  # noqa: S608 only constants
 _THREADS: LiteralString = """
 select t.thread_ts as ts, t.reply_count, t.latest_reply, t.reached
 from slack.gap_thread t

@@ -84,16 +84,17 @@ returning {GAP_COLUMNS}
 """  # noqa: S608
 # Histories of these channels that are not finished go on, and what came after them is added. One that begins long
 # before what was asked for is another history: who asks for a year does not wait for ten.
+GOES_ON: LiteralString = """g.closed_at is null
+and not slack.is_loss(g)
+and g.started_at <= %(since)s
+and g.started_at >= %(since)s::timestamptz - (%(until)s::timestamptz - %(since)s::timestamptz)"""
 _ADD_HISTORIES: LiteralString = f"""
 with wanted as materialized
 ( select c.id, max(g.ended_at) as until
   from unnest(%(channels)s::text[]) c (id)
   left join slack.gap g
   on g.channel_id = c.id
-  and g.closed_at is null
-  and not slack.is_loss(g)
-  and g.started_at <= %(since)s
-  and g.started_at >= %(since)s::timestamptz - (%(until)s::timestamptz - %(since)s::timestamptz)
+  and {GOES_ON}
   group by c.id
 )
 , added as
@@ -110,10 +111,7 @@ union all
 select {GAP_COLUMNS}
 from slack.gap g
 where g.channel_id = any (%(channels)s)
-and g.closed_at is null
-and not slack.is_loss(g)
-and g.started_at <= %(since)s
-and g.started_at >= %(since)s::timestamptz - (%(until)s::timestamptz - %(since)s::timestamptz)
+and {GOES_ON}
 order by 1
 """  # noqa: S608
 _OPEN: LiteralString = """
@@ -155,6 +153,16 @@ and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.
 """
 
 
+def row_title(id_: int, reason: str) -> str:
+    """What people call a row of slack.gap; see `Gap.title`."""
+    return f"{'gap' if is_loss(reason) else 'history'} {id_}"
+
+
+def is_loss(reason: str) -> bool:
+    """Whether events may be missing because of a gap with this reason. Else it is a history that is to be read."""
+    return reason not in (BY_HAND, JOINED)
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A gap. `ended_at` is None while it goes on; `channel_id` is None if it concerns all channels."""
@@ -172,9 +180,19 @@ class Gap:
     error: str | None
 
     @property
+    def is_loss(self) -> bool:
+        """Whether events may be or were missing because of it. Else it is a history that is to be read."""
+        return is_loss(self.reason)
+
+    @property
     def may_miss_events(self) -> bool:
         """Whether events of it may be missing: it is open, and not only a period whose history is to be read."""
-        return self.closed_at is None and self.reason not in (BY_HAND, JOINED)
+        return self.closed_at is None and self.is_loss
+
+    @property
+    def title(self) -> str:
+        """What people call it: a gap if events may be missing, or a history that is to be read, with its number."""
+        return row_title(self.id, self.reason)
 
     @property
     def is_history(self) -> bool:

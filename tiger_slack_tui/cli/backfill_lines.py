@@ -1,4 +1,4 @@
-"""`tiger-slack backfill --all` in words: the plan before it, and the account of each channel after it."""
+"""A backfill in words: the plan before it, and the account after it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration
+from tiger_slack_tui.cli.backfill_status import time_of
 from tiger_slack_tui.store.import_account import Account
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ _KINDS = {
     "mpim": "of groups",
     "im": "direct",
 }
-_NAME = 24
-"""Columns of a channel's name."""
+_NAME = 20
+"""Columns of a channel's name. With the usual account, a line then fits 80 columns."""
 
 
 def plan_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
-    """What will be read, and how long it takes."""
+    """What is left to read, and how long it takes."""
     kinds = ", ".join(f"{plan.kinds[k]:,} {word}" for k, word in _KINDS.items() if k in plan.kinds)
     members = f", up to {plan.most_members:,} members" if plan.most_members else ""
     yield f"To read: {amount(plan.channels, 'channel')} ({kinds}){members}."
@@ -34,9 +35,16 @@ def plan_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
             f"{amount(plan.not_joined, 'public channel')} {are} left out, because the app is not in {them}."
             " To join all: tiger-slack init --join-public"
         )
+    if plan.begun:
+        are, them = ("is", "it") if plan.begun == 1 else ("are", "them")
+        yield (
+            f"It goes on where it stopped: {amount(plan.begun, 'channel')} {are} begun,"
+            f" {amount(plan.read, 'message')} of {them} read."
+        )
     begin = f"since {plan.since:%Y-%m-%d}" if plan.since else "from the beginning on"
+    what = "Left of the history" if plan.begun else "History"
     yield (
-        f"History {begin}: about {plan.messages:,} messages and {plan.threads:,} threads,"
+        f"{what} {begin}: about {plan.messages:,} messages and {plan.threads:,} threads,"
         f" {amount(plan.calls, 'call')}, {duration(plan.time)}."
     )
     if plan.is_restricted:
@@ -56,34 +64,61 @@ def restricted_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
         yield "Nothing was read. To read at this pace, add --slow: tiger-slack backfill --all --slow"
 
 
+def result_lines(result: GapResult) -> Iterator[str]:
+    """What became of a gap or a history."""
+    gap, skipped = result.gap, sum(result.skipped_channels.values())
+    if result.is_closed:
+        state = "closed" if gap.is_loss else "read to its end"
+    else:
+        state = "still open" if gap.is_loss else "not finished"
+    yield f"{gap.title}, {gap.reason}: {state}"
+    yield f"  {time_of(gap)}"
+    yield (
+        f"  {amount(result.channels, 'channel')} read, {skipped:,} skipped;"
+        f" {amount(result.threads, 'thread')}, {amount(result.deleted, 'deletion')} found"
+    )
+    yield f"  {_sum(result.messages)}"
+    if result.error:
+        yield f"  {visible(result.error)}"
+
+
 def account_lines(results: Sequence[GapResult], names: Mapping[str, str]) -> Iterator[str]:
-    """What became of each channel's messages, and of all."""
+    """What became of each channel's messages, and of all. `names` has the channels' names by id."""
     total, threads, deleted = Account(), 0, 0
     for result in sorted(results, key=lambda each: -each.messages.read):
         channel = result.gap.channel_id or ""
-        name = names.get(channel)
-        shown = f"#{visible(name)}" if name else channel
         total.add(result.messages)
         threads += result.threads
         deleted += result.deleted
-        yield f"{cut(shown, _NAME):<{_NAME}} {_counts(result.messages, result.threads)}"
+        name = cut(visible(names.get(channel) or channel), _NAME)
+        found = f", {amount(result.threads, 'thread')}" if result.threads else ""
+        yield f"{name:<{_NAME}} {_short_sum(result.messages)}{found}"
         if not result.is_closed:
             yield f"  not finished: {visible(result.error or 'it was stopped')}"
     closed = sum(result.is_closed for result in results)
     yield (
-        f"{amount(len(results), 'channel')}, {closed:,} read whole,"
+        f"{amount(len(results), 'channel')}, {closed:,} of them read to the end;"
         f" {amount(threads, 'thread')}, {amount(deleted, 'deletion')} found"
     )
-    yield (
-        f"{total.read:,} messages read = {total.inserted:,} inserted + {total.already_there:,} already there"
-        f" + {total.updated:,} updated + {sum(total.discarded.values()):,} discarded"
-        f" + {sum(total.skipped.values()):,} skipped"
-    )
+    yield _sum(total)
 
 
-def _counts(account: Account, threads: int) -> str:
-    others = sum(account.discarded.values()) + sum(account.skipped.values())
-    return (
-        f"{account.read:>9,} read = {account.inserted:,} new + {account.already_there:,} known"
-        f" + {account.updated:,} updated + {others:,} left out; {amount(threads, 'thread')}"
-    )
+def _sum(account: Account) -> str:
+    """The account, which adds up."""
+    return f"{account.read:,} messages read = {' + '.join(_terms(account))}"
+
+
+def _short_sum(account: Account) -> str:
+    """The account without what is zero."""
+    terms = [term for term in _terms(account) if not term.startswith("0 ")]
+    return f"{account.read:>9,} read{' = ' if terms else ''}{' + '.join(terms)}"
+
+
+def _terms(account: Account) -> list[str]:
+    return [
+        f"{account.inserted:,} inserted",
+        f"{account.already_there:,} already there",
+        f"{account.updated:,} updated",
+        f"{sum(account.discarded.values()):,} discarded",
+        f"{sum(account.skipped.values()):,} skipped",
+    ]
