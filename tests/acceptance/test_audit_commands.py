@@ -19,8 +19,10 @@ from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.auditing import edit, message, reaction, store, ts
 from tests.conftest import new_database
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 
 NASTY = "\x1b]0;title\x07[/bold] \x9b31m\u202ered"
+OPS = """select slack.upsert_channel('{"channel": {"id": "C1", "name": "ops"}}')"""
 LINK = f"https://acme.slack.com/archives/C1/p{ts(2).replace('.', '')}?thread_ts={ts(1)}&cid=C1"
 
 
@@ -231,13 +233,51 @@ def test_why_tells_a_stopped_backfill_from_a_gap(
     )
     database.execute(begun)
     said = run("why", "C1", ts(5), code=1)
-    assert "\nbackfill 1, which an operator asked for: not finished\n" in said
+    assert "\nhistory 1, which an operator asked for: not finished\n" in said
     assert "UTC: it was stopped\n" in said
-    assert "→ to finish the backfill: tiger-slack backfill --gap 1" in said
+    assert "→ to read the rest of the history: tiger-slack backfill --history 1" in said
     assert "\ngap 1" not in said
-    assert "gap 1, by hand: not finished" in run("backfill", "--status")
+    assert "history 1, by hand: not finished" in run("backfill", "--status")
     database.execute("update slack.gap set closed_at = now()")
-    assert "asked for: finished 20" in run("why", "C1", ts(5), code=1)
+    assert "asked for: read 20" in run("why", "C1", ts(5), code=1)
+
+
+def test_nobody_is_told_to_begin_a_backfill_that_runs(
+    conninfo: str, run: Commands, database: psycopg.Connection[Any]
+) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1), "Ev9": message(9)}))
+    database.execute(OPS)
+    database.execute(
+        "update slack.channel set complete_since = now();"
+        "insert into slack.gap (reason, started_at, ended_at, channel_id)"
+        " values ('joined', '2020-01-01', now(), 'C1');"
+        "insert into slack.job_run (job, reason, instance, progress)"
+        " values ('backfill', 'by hand', 'i', '43 %, 12 of 40 channels')"
+    )
+    advice = "tiger-slack backfill --"
+    assert advice + "all" in run("search", "in:#ops", "nothing", code=1)
+    assert advice + "history 1" in run("why", "C1", ts(5), code=1)
+    database.execute("select pg_advisory_lock(%s)", (BACKFILL_LOCK_KEY,))
+    said = run("search", "in:#ops", "nothing", code=1)
+    assert ("being read: 43 %, 12 of 40 channels." in said, advice in said) == (True, False)
+    said = run("why", "C1", ts(5), code=1)
+    assert "history 1, of before the app joined: being read\n" in said
+    assert ("    43 %, 12 of 40 channels\n" in said, advice in said) == (True, False)
+    assert "A backfill runs: 43 %, 12 of 40 channels." in run("backfill", "--status")
+    database.execute("update slack.gap set error = 'it was stopped', tried_at = now()")
+    assert advice + "all" in run("search", "in:#ops", "nothing", code=1)  # it reads other channels
+    assert advice + "history 1" in run("why", "C1", ts(5), code=1)
+
+
+def test_a_search_in_a_channel_without_the_app(
+    conninfo: str, run: Commands, database: psycopg.Connection[Any]
+) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1)}))
+    database.execute(OPS)
+    assert "not a member" not in run("search", "in:#ops", "nothing", code=1)
+    database.execute("update slack.channel set is_member = false where id = 'C1'")
+    assert "The app is not a member of #ops" in run("search", "in:#ops", "nothing", code=1)
+    assert "not a member" not in run("search", "nothing", code=1)
 
 
 @pytest.mark.parametrize(

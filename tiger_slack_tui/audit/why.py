@@ -31,6 +31,7 @@ from tiger_slack_tui.store.message_trail import (
     stored_message,
 )
 from tiger_slack_tui.store.rules import Rule, find_rule
+from tiger_slack_tui.store.running_backfill import running_backfill
 from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 
@@ -126,7 +127,9 @@ class MessageTrail:
     gap: CoveringGap | None
     """A gap that covers the message's time, so that its events may be missing."""
     backfill: CoveringGap | None
-    """A backfill that an operator asked for, and whose period covers the message's time."""
+    """A history that covers the message's time: an operator asked for it, or it is owed since the app joined."""
+    running_backfill: str | None
+    """How far the backfill is that reads such a history now, in words; None if none does, or the message is known."""
     trail_since: datetime | None
     """When the oldest event of the audit trail happened; None if the trail is empty."""
     is_second: bool = False
@@ -190,6 +193,7 @@ async def fetch_message_trail(
         import_file=await imported_file(connection, channel_id, ts),
         gap=await covering_gap(connection, channel_id, ts),
         backfill=await covering_gap(connection, channel_id, ts, by_hand=True),
+        running_backfill=None if message else await running_backfill(connection, [channel_id]),
         trail_since=facts.trail_since,
     )
 

@@ -22,7 +22,7 @@ from tiger_slack_tui.audit.words import (
 )
 from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.slack.ts import slack_ts
-from tiger_slack_tui.store.gaps import JOINED
+from tiger_slack_tui.store.gaps import BY_HAND, JOINED
 from tiger_slack_tui.store.message_trail import CoveringGap, MessageOfSecond, StoredMessage
 
 _VERDICTS = {
@@ -51,6 +51,8 @@ _DID = {
     Effect.NOTHING: "kept in the audit trail only",
     Effect.LOST: "stored; its row is gone",
 }
+_ASKED_BY = {JOINED: "of before the app joined", BY_HAND: "which an operator asked for"}
+"""The histories by their reasons."""
 _MOST_OF_ERROR = 10
 """The most lines of PostgreSQL's message about an event that failed."""
 _WIDTH = 79
@@ -81,7 +83,7 @@ def why_lines(found: MessageTrail) -> Iterator[str]:
     if found.gap:
         yield from _gap_lines(found.gap)
     if found.backfill and not found.message:
-        yield from _backfill_lines(found.backfill)
+        yield from _history_lines(found.backfill, found.running_backfill)
     yield from _hints(found)
 
 
@@ -154,27 +156,31 @@ def _event_lines(event: TrailEvent) -> Iterator[str]:
 def _gap_lines(gap: CoveringGap) -> Iterator[str]:
     until = format_time(gap.ended_at) if gap.ended_at else "now"
     state = f"closed {format_time(gap.closed_at)}" if gap.closed_at else "still open"
-    yield f"gap {gap.id}, {visible(gap.reason)}: {state}"
+    yield f"{gap.title}, {visible(gap.reason)}: {state}"
     yield f"    {format_time(gap.started_at)} to {until}"
 
 
-def _backfill_lines(backfill: CoveringGap) -> Iterator[str]:
-    """What came of a backfill of its time that an operator asked for."""
-    closed = backfill.closed_at
-    state = f"finished {format_time(closed)}" if closed else "not finished"
-    is_whole = backfill.started_at.timestamp() <= 0
-    begin = "the beginning" if is_whole else format_time(backfill.started_at)
-    period = f"{begin} to {format_time(backfill.ended_at)}"
-    reason = (
-        "of before the app joined" if backfill.reason == JOINED else "which an operator asked for"
-    )
-    yield f"backfill {backfill.id}, {reason}: {state}"
-    yield f"    {period}"
-    if closed is None and backfill.error:
-        yield from _wrapped(f"ended {format_time(backfill.tried_at)}: {backfill.error}", 4)
-    elif closed is None:
-        waits = backfill.reason == JOINED
-        yield f"    it runs now, {'or waits for the job backfill' if waits else 'or was killed'}"
+def _history_lines(history: CoveringGap, running: str | None) -> Iterator[str]:
+    """A history that covers its time, and what came of its backfill."""
+    closed = history.closed_at
+    if closed:
+        state = f"read {format_time(closed)}"
+    else:
+        state = "being read" if running and not history.error else "not finished"
+    is_whole = history.started_at.timestamp() <= 0
+    begin = "the beginning" if is_whole else format_time(history.started_at)
+    yield f"{history.title}, {_ASKED_BY[history.reason]}: {state}"
+    yield f"    {begin} to {format_time(history.ended_at)}"
+    if closed:
+        return
+    if history.error:
+        yield from _wrapped(f"ended {format_time(history.tried_at)}: {history.error}", 4)
+    elif running:
+        yield from _wrapped(running, 4)
+    elif history.reason == JOINED:
+        yield "    it waits for the job backfill"
+    else:
+        yield "    its backfill was killed, or waits for an instance"
 
 
 def _completeness(found: MessageTrail) -> Iterator[str]:
@@ -205,11 +211,13 @@ def _hints(found: MessageTrail) -> Iterator[str]:
         failed = " ".join(e.event_id for e in found.events if e.did is Effect.FAILED)
         yield f"→ to store it, fix the error, then: tiger-slack replay {visible(failed)}"
     if found.verdict in (Verdict.NEVER_DELIVERED, Verdict.BEFORE_TRAIL):
-        unread = found.backfill and not found.backfill.closed_at
+        history = found.backfill
         if found.gap and not found.gap.closed_at:
-            yield f"→ to look for it in Slack's history: tiger-slack backfill --gap {found.gap.id}"
-        elif found.backfill and unread:
-            yield f"→ to finish the backfill: tiger-slack backfill --gap {found.backfill.id}"
+            yield f"→ to look for it in Slack's history: tiger-slack backfill --{found.gap.title}"
+        elif history and not history.closed_at and found.running_backfill and not history.error:
+            yield "The history is being read now. Ask again later."
+        elif history and not history.closed_at:
+            yield f"→ to read the rest of the history: tiger-slack backfill --{history.title}"
         elif found.gap is None and found.verdict is Verdict.NEVER_DELIVERED:
             yield "No gap covers its time. It may be in the spool of another machine."
         yield from _completeness(found)

@@ -21,10 +21,10 @@ from tiger_slack_tui.base.text import amount, cells, lines, visible
 from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import echo_json
+from tiger_slack_tui.cli.output import echo_json, wrapped
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.search.completeness import completeness_note
+from tiger_slack_tui.search.completeness import completeness_note, membership_note
 from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
@@ -113,12 +113,10 @@ def search(
         for line in _answer_lines(answer, _width(), is_styled=sys.stdout.isatty()):
             click.echo(line)
     if not answer.page.results:
-        hints = filter(None, (_not_indexed(answer.page), _incomplete(answer.page)))
-        raise NothingFound("No message matches.", hint="\n  ".join(hints) or None)
+        raise NothingFound("No message matches.", hint="\n  ".join(_hints(answer.page)) or None)
     if not as_json:
-        page = answer.page
-        for hint in filter(None, (_limited(page), _not_indexed(page), _incomplete(page))):
-            click.echo(hint, err=True)
+        for hint in filter(None, (_limited(answer.page), *_hints(answer.page))):
+            click.echo("\n".join(wrapped(hint, err=True)), err=True)
 
 
 def _quoted(name: str) -> str:
@@ -275,6 +273,12 @@ def _indented(shown: Iterable[str]) -> Iterator[str]:
     return (_INDENT + line for line in shown)
 
 
+def _hints(page: SearchPage) -> list[str]:
+    """Why messages may be missing from the page, and what to do."""
+    notes = (_not_indexed(page), membership_note(page.without_app, visible), _incomplete(page))
+    return [note for note in notes if note]
+
+
 def _limited(page: SearchPage) -> str | None:
     """What the reader must know if only some of the matches were ranked."""
     return f"{page.limit_note} --newest shows all." if page.limit_note else None
@@ -283,7 +287,11 @@ def _limited(page: SearchPage) -> str | None:
 def _incomplete(page: SearchPage) -> str | None:
     """Which channels are not complete for the time of the query; None if all are."""
     note = completeness_note(page.incomplete, visible)
-    return f"{note} To read what Slack has: tiger-slack backfill --all." if note else None
+    if note is None:
+        return None
+    if page.running_backfill is not None:
+        return f"{note} The history is being read: {page.running_backfill}."
+    return f"{note} To read what Slack has: tiger-slack backfill --all"
 
 
 def _not_indexed(page: SearchPage) -> str | None:

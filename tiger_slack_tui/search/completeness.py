@@ -25,6 +25,18 @@ def completeness_note(found: Sequence[IncompleteChannel], name: Callable[[str], 
     return f"Messages of {amount(len(found), 'channel')} may be missing, for example: {named}."
 
 
+def membership_note(names: Sequence[str], name: Callable[[str], str]) -> str | None:
+    """What to tell a reader who asked for these channels, of which the app is no member; None if there are none."""
+    if not names:
+        return None
+    named = ", ".join(f"#{name(each)}" for each in names[:_NAMED])
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return (
+        f"The app is not a member of {named}{more}, so Slack sends it no messages from there. To store them, invite"
+        " the app in the channel, for example with /invite @tiger-slack."
+    )
+
+
 def short_completeness_note(found: Sequence[IncompleteChannel]) -> str | None:
     """The note in a few words; None if there are no such channels."""
     return f"{amount(len(found), 'channel')} not complete" if found else None

@@ -25,12 +25,14 @@ from tiger_slack_tui.search.render import (
 )
 from tiger_slack_tui.store import search as store
 from tiger_slack_tui.store.history import IncompleteChannel, incomplete_channels
+from tiger_slack_tui.store.membership import channels_without_app
 from tiger_slack_tui.store.names import find_channels, find_users
 from tiger_slack_tui.store.readable_messages import (
     ReadableMessage,
     fetch_messages,
     names_and_url,
 )
+from tiger_slack_tui.store.running_backfill import running_backfill
 from tiger_slack_tui.store.search import Match, SearchPosition, lexeme
 from tiger_slack_tui.store.search_index import IndexProgress
 from tiger_slack_tui.store.visible_channels import VisibleChannels
@@ -98,6 +100,10 @@ class SearchPage:
     """How many of the matches were ranked, the newest, if very many match; None if all were."""
     incomplete: tuple[IncompleteChannel, ...] = ()
     """Channels that were searched, and of which messages may be missing; see `incomplete_channels`."""
+    running_backfill: str | None = None
+    """How far the backfill is that reads the history of one of them now, in words; None if none does."""
+    without_app: tuple[str, ...] = ()
+    """Names of channels that were asked for, and that the app is no member of."""
 
     @property
     def limit_note(self) -> str | None:
@@ -136,13 +142,24 @@ async def search(
     positions = {
         (each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in found[:limit]
     }
+    channels = await _channels(connection, query, visible)
+    incomplete = await incomplete_channels(
+        connection, since=query.since, until=query.until, channels=channels, visible=visible
+    )
+    running = without_app = None
+    if incomplete:
+        running = await running_backfill(connection, [channel.id for channel in incomplete])
+    if channels:
+        without_app = await channels_without_app(connection, channels, visible)
     return SearchPage(
         await _results(connection, query, match, positions, progress.languages),
         found[limit - 1].position(is_ranked=is_ranked) if len(found) > limit else None,
         is_ranked,
         progress,
         limited_to,
-        await _incomplete(connection, query, visible),
+        tuple(incomplete),
+        running,
+        tuple(without_app or ()),
     )
 
 
@@ -161,20 +178,6 @@ async def _results(
         Result(message, pieces, positions[message.channel_id, message.ts], found_in)
         for message, (pieces, found_in) in zip(described, snippets, strict=True)
     )
-
-
-async def _incomplete(
-    connection: Connection, query: Query, visible: VisibleChannels | None
-) -> tuple[IncompleteChannel, ...]:
-    """The channels that the query searches, and of which messages may be missing."""
-    found = await incomplete_channels(
-        connection,
-        since=query.since,
-        until=query.until,
-        channels=await _channels(connection, query, visible),
-        visible=visible,
-    )
-    return tuple(found)
 
 
 async def _described(

@@ -9,6 +9,7 @@ from typing import Any, LiteralString, TypeVar
 from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_row, fetch_rows, fetch_value
+from tiger_slack_tui.store.gaps import row_title
 from tiger_slack_tui.store.history import KNOWN_UNTIL
 from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.readable_messages import known_span
@@ -221,7 +222,7 @@ class ImportedFile:
 
 @dataclass(frozen=True, slots=True)
 class CoveringGap:
-    """A row of slack.gap that covers the message's time: a gap, or a period that an operator asked to backfill."""
+    """A row of slack.gap that covers the message's time: a gap, or a history that is or was to be read."""
 
     id: int
     reason: str
@@ -236,6 +237,11 @@ class CoveringGap:
     """When a backfill of it last came to its end, or was stopped."""
     error: str | None
     """Why that did not close it."""
+
+    @property
+    def title(self) -> str:
+        """As `Gap.title`."""
+        return row_title(self.id, self.reason)
 
 
 async def stored_message(

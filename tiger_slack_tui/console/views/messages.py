@@ -39,7 +39,11 @@ from tiger_slack_tui.console.panes.paint import DIM, as_is, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.questions.why import explain
 from tiger_slack_tui.console.views.view import View
-from tiger_slack_tui.search.completeness import completeness_note, short_completeness_note
+from tiger_slack_tui.search.completeness import (
+    completeness_note,
+    membership_note,
+    short_completeness_note,
+)
 from tiger_slack_tui.search.query import QueryError, completions, parse_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 
@@ -268,7 +272,9 @@ class MessagesView(View):
         return (
             "No message matches.",
             *(f"{text}." for text in [_indexed(found.page)] if text),
+            *filter(None, [membership_note(found.page.without_app, visible)]),
             *filter(None, [completeness_note(found.page.incomplete, visible)]),
+            *(f"The history is being read: {it}." for it in [found.page.running_backfill] if it),
             *self._gaps(),
         )
 

@@ -21,7 +21,7 @@ from tiger_slack_tui.mcp.answers import (
 from tiger_slack_tui.mcp.call import NOT_INDEXED, ArgumentWrong, Call
 from tiger_slack_tui.mcp.quoting import quote, quote_name
 from tiger_slack_tui.mcp.tools.parameters import Cursor, MessageChannel, MessageTs
-from tiger_slack_tui.search.completeness import completeness_note
+from tiger_slack_tui.search.completeness import completeness_note, membership_note
 from tiger_slack_tui.search.query import LONGEST, parse_query
 from tiger_slack_tui.search.search import Result
 from tiger_slack_tui.search.search import search as find
@@ -99,6 +99,7 @@ async def search(
             if page.limit_note
             else None,
             NOT_INDEXED if page.progress.finished_at is None else None,
+            membership_note(page.without_app, lambda name: quote_name(name) or name),
             completeness_note(page.incomplete, lambda name: quote_name(name) or name),
             await call.gap_note(period.since or EARLIEST, period.until or LATEST),
         ),
