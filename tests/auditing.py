@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.support import encoded
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect, make_pool
@@ -62,7 +63,7 @@ async def store(conninfo: str, events: dict[str, dict[str, Any]]) -> BatchResult
     pool = make_pool(conninfo, minimum=1, maximum=1)
     await pool.open()
     try:
-        return await EventStore(pool).ingest([record(*event) for event in events.items()])
+        return await EventStore(pool).ingest(encoded([record(*event) for event in events.items()]))
     finally:
         await pool.close()
 

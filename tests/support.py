@@ -24,8 +24,10 @@ from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
+from tiger_slack_tui.slack.events import Route
 from tiger_slack_tui.slack.paged_history import HistoryPace
 from tiger_slack_tui.slack.socket_connection import SocketTiming
+from tiger_slack_tui.store.events import EncodedEvent
 from tiger_slack_tui.store.search_index import WRONG_DOCUMENTS
 
 SCALE = int(os.environ.get("TIGER_SLACK_TEST_SCALE", "1"))
@@ -42,6 +44,17 @@ ADVISORY_LOCKS = (
     b" and database = (select oid from pg_database where datname = current_database())"
 )
 """Selects the advisory locks of this database. Other tests run on the same server."""
+
+
+def encoded(records: Iterable[bytes]) -> list[EncodedEvent]:
+    """The events of these records, as the pipeline hands them to the store."""
+
+    def one(record: bytes) -> EncodedEvent:
+        fields = orjson.loads(record)
+        routed = Route(None, None, (), fields.get("outcome"), message_ts=fields.get("message_ts"))
+        return EncodedEvent(record, fields["event_id"], routed)
+
+    return [one(record) for record in records]
 
 
 def make_engine(

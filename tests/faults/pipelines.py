@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequ
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-import orjson
-
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.slack.events import Envelope
 from tiger_slack_tui.slack.socket_connection import SocketConnection
-from tiger_slack_tui.store.events import BatchResult, EventStore
+from tiger_slack_tui.store.events import BatchResult, EncodedEvent, EventStore
 
 
 class FakeStore:
@@ -28,18 +26,22 @@ class FakeStore:
         self.busy = False
 
     async def ingest(
-        self, records: Sequence[bytes], *, seconds: float = 60, unconfirmed: Collection[str] = ()
+        self,
+        events: Sequence[EncodedEvent],
+        *,
+        seconds: float = 60,
+        unconfirmed: Collection[str] = (),
     ) -> BatchResult:
         self.calls += 1
         if self.errors:
             raise self.errors.pop(0)
-        for record in records:
-            if (error := self.poison(record)) is not None:
+        for event in events:
+            if (error := self.poison(event.record)) is not None:
                 raise error
         await self.gate.wait()
         written = BatchResult()
-        for record in records:
-            event_id = orjson.loads(record)["event_id"]
+        for event in events:
+            event_id, record = event.event_id, event.record
             if self.stored.setdefault(event_id, record) is record or (
                 event_id in unconfirmed and self.stored[event_id] == record
             ):

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from tests.auditing import message, record
 from tests.faults.pooler import transaction_pooler
 from tests.servers import with_data
-from tests.support import count, until
+from tests.support import count, encoded, until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
@@ -31,14 +31,14 @@ STANDBYS = (
 async def test_writes_that_wait_for_a_lock(conninfo: str) -> None:
     async with make_pool(conninfo, minimum=1, maximum=2) as pool:
         store = EventStore(pool)
-        await store.ingest([record("Ev1", message(1))])
+        await store.ingest(encoded([record("Ev1", message(1))]))
         with psycopg.connect(conninfo) as blocker:
             blocker.execute("lock table slack.message in access exclusive mode")
             for _ in range(4):
                 with pytest.raises(DatabaseUnavailable, match=r"within 0\.2 s"):
-                    await store.ingest([record("Ev2", message(2))], seconds=0.2)
+                    await store.ingest(encoded([record("Ev2", message(2))]), seconds=0.2)
                 await until(lambda: count(conninfo, BACKENDS) == 0)
-        assert (await store.ingest([record("Ev2", message(2))])).new == {"Ev2"}
+        assert (await store.ingest(encoded([record("Ev2", message(2))]))).new == {"Ev2"}
 
 
 async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
@@ -50,18 +50,18 @@ async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
         admin = make_conninfo(conninfo, options="-c synchronous_commit=local")
         async with make_pool(conninfo, minimum=1, maximum=2) as pool:
             store = EventStore(pool)
-            await store.ingest([record("Ev1", message(1))])
+            await store.ingest(encoded([record("Ev1", message(1))]))
             with psycopg.connect(admin, autocommit=True) as database:
                 database.execute("alter system set synchronous_standby_names = 'nobody'")
                 database.execute("select pg_reload_conf()")
                 await until(lambda: count(admin, STANDBYS) == 1)
                 for _ in range(3):
                     with pytest.raises(DatabaseUnavailable):
-                        await store.ingest([record("Ev2", message(2))], seconds=0.2)
+                        await store.ingest(encoded([record("Ev2", message(2))]), seconds=0.2)
                     await until(lambda: count(admin, BACKENDS) == 0)
                 database.execute("alter system reset synchronous_standby_names")
                 database.execute("select pg_reload_conf()")
-            written = await store.ingest([record("Ev2", message(2))], unconfirmed=["Ev2"])
+            written = await store.ingest(encoded([record("Ev2", message(2))]), unconfirmed=["Ev2"])
     assert written.new == {"Ev2"}
 
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import Proxy, postgres_target, through
+from tests.support import encoded
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -163,13 +164,13 @@ async def test_a_write_on_a_silent_connection_can_be_retried(conninfo: str, prox
     async with make_pool(through(proxy, conninfo), minimum=1, maximum=2) as pool:
         store = EventStore(pool)
         async with asyncio.timeout(_BOUND):
-            await store.ingest([EVENT])
+            await store.ingest(encoded([EVENT]))
             proxy.freeze()
             with pytest.raises(DatabaseUnavailable):
-                await store.ingest([EVENT])
+                await store.ingest(encoded([EVENT]))
             while True:  # the pool's other connections can be silent as well
                 try:
-                    await store.ingest([EVENT])
+                    await store.ingest(encoded([EVENT]))
                 except DatabaseUnavailable:
                     continue
                 break

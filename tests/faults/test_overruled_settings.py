@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.auditing import message, record
 from tests.servers import with_data
+from tests.support import encoded
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -124,7 +125,7 @@ async def test_settings_are_overruled_in_the_pool_as_well(
     )
     put(database, HOSTILE)
     async with make_pool(conninfo, minimum=1, maximum=1) as pool:
-        assert (await EventStore(pool).ingest([record("Ev1", message(1))])).new == {"Ev1"}
+        assert (await EventStore(pool).ingest(encoded([record("Ev1", message(1))]))).new == {"Ev1"}
     row = database.execute("select array_agg(name) from public.seen").fetchone()
     assert row == (["on"],)
 
@@ -174,10 +175,12 @@ async def test_a_server_that_becomes_read_only_is_reported_as_such(conninfo: str
             assert isinstance(connection, Connection)
             await connection.execute("set session characteristics as transaction read only")
         with pytest.raises(DatabaseUnavailable, match="is a standby or read-only: it takes no"):
-            await EventStore(pool).ingest([record("Ev1", message(1))])
+            await EventStore(pool).ingest(encoded([record("Ev1", message(1))]))
         # The pool makes a new connection, which can lead to another server.
         async with asyncio.timeout(30):
-            assert (await EventStore(pool).ingest([record("Ev1", message(1))])).new == {"Ev1"}
+            assert (await EventStore(pool).ingest(encoded([record("Ev1", message(1))]))).new == {
+                "Ev1"
+            }
 
 
 async def test_a_standby_is_reported_until_it_is_promoted(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.archives import export, run_import, write_folder
 from tests.archives import message as exported
 from tests.auditing import message, record
 from tests.faults.pooler import PGBOUNCER, pgbouncer, transaction_pooler
-from tests.support import check, count, delivered, make_engine, running, until
+from tests.support import check, count, delivered, encoded, make_engine, running, until
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -102,7 +102,7 @@ async def test_a_commit_is_durable_whatever_others_leave_in_the_session(
         await other.commit()
     async with make_pool(pooled, minimum=1, maximum=2) as pool:
         for number in range(6):
-            await EventStore(pool).ingest([record(f"Ev{number}", message(number))])
+            await EventStore(pool).ingest(encoded([record(f"Ev{number}", message(number))]))
         async with pool.connection() as connection:
             assert await value(connection, "select current_setting('transaction_isolation')") == (
                 "read committed"
@@ -309,7 +309,7 @@ async def test_a_pooler_in_statement_mode_is_refused_with_a_reason(conninfo: str
             await connect(pooled)
         async with make_pool(pooled, minimum=1, maximum=1) as pool:
             with pytest.raises(DatabaseUnavailable):
-                await EventStore(pool).ingest([record("Ev1", message(1))])
+                await EventStore(pool).ingest(encoded([record("Ev1", message(1))]))
 
 
 async def test_a_direct_connection_is_not_pooled(conninfo: str) -> None:

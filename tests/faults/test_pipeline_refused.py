@@ -12,7 +12,7 @@ import pytest
 from tests.faults.clock import ManualClock
 from tests.faults.pipelines import FakeConnection, FakeStore, envelope, working
 from tests.faults.spools import opened
-from tests.support import until
+from tests.support import encoded, until
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.ingest.database_writer import DatabaseWriter
@@ -68,11 +68,11 @@ async def test_a_database_that_refuses_all_events_gets_them_later(tmp_path: Path
 
 async def test_a_batch_that_always_takes_too_long_is_split(tmp_path: Path) -> None:
     class Slow(FakeStore):
-        async def ingest(self, records: Any, *, seconds: float = 60, unconfirmed: Any = ()) -> Any:
-            if len(records) > 1:
+        async def ingest(self, events: Any, *, seconds: float = 60, unconfirmed: Any = ()) -> Any:
+            if len(events) > 1:
                 clock.advance(seconds)
                 raise DatabaseUnavailable("the database did not answer in time")
-            return await super().ingest(records, seconds=seconds, unconfirmed=unconfirmed)
+            return await super().ingest(events, seconds=seconds, unconfirmed=unconfirmed)
 
     store, clock = Slow(), ManualClock()
     spool = await opened(tmp_path)
@@ -100,7 +100,7 @@ async def test_a_real_error_that_looks_passing(
         store = EventStore(pool)
         one = envelope(1, text="bad")
         with pytest.raises(EventsRefused, match="58030"):
-            await store.ingest([encode_record(one, route(one))])
+            await store.ingest(encoded([encode_record(one, route(one))]))
         pipeline = Pipeline(store, spool, Stats(), limits=PipelineLimits())
         async with working(pipeline):
             for n in range(20):

@@ -11,13 +11,14 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from tests.faults.pipelines import envelope
+from tests.support import encoded
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
 from tiger_slack_tui.store import events as store_module
-from tiger_slack_tui.store.events import EventStore
+from tiger_slack_tui.store.events import EncodedEvent, EventStore
 
 Pool = AsyncConnectionPool[Any]
 
@@ -46,13 +47,13 @@ class Refusals:
         self._real = store_module._ingest
         monkeypatch.setattr(store_module, "_ingest", self._ingest)
 
-    async def _ingest(self, connection: Connection, records: Sequence[bytes]) -> Any:
-        is_failed = any(b'"failed"' in record for record in records)
-        if not is_failed and any(b'"Ev1"' in record for record in records):
+    async def _ingest(self, connection: Connection, events: Sequence[EncodedEvent]) -> Any:
+        is_failed = any(b'"failed"' in event.record for event in events)
+        if not is_failed and any(event.event_id == "Ev1" for event in events):
             self.connections.append(connection)
             if len(self.connections) <= self.times:
                 raise psycopg.errors.lookup(self.sqlstate)
-        return await self._real(connection, records)
+        return await self._real(connection, events)
 
 
 @pytest.mark.parametrize("others", [0, 1])
@@ -62,7 +63,7 @@ async def test_an_error_that_passes_at_the_second_try_loses_nothing(
 ) -> None:
     refusals = Refusals(monkeypatch, sqlstate, times=1)
     records = [record(n + 1) for n in range(others + 1)]
-    written = await EventStore(pool).ingest(records)
+    written = await EventStore(pool).ingest(encoded(records))
     assert (written.failed, len(written.new)) == ({}, others + 1)
     first, second = refusals.connections
     assert (first is not second) == (sqlstate in ODD)
@@ -76,7 +77,7 @@ async def test_one_event_is_tried_as_often_as_in_a_batch_of_two(
     tries = []
     for records in ([record(1)], [record(1), record(2)]):
         refusals = Refusals(monkeypatch, sqlstate, times=99)
-        written = await EventStore(pool).ingest(records)
+        written = await EventStore(pool).ingest(encoded(records))
         tries.append(len(refusals.connections))
         assert len({id(each) for each in refusals.connections}) == (2 if sqlstate in ODD else 1)
         assert written.failed in ({"Ev1": sqlstate}, {})
@@ -89,7 +90,7 @@ async def test_events_committed_before_a_second_connection_count(
 ) -> None:
     refusals = Refusals(monkeypatch, "XX000", times=1)
     records = [record(2), record(3, message_ts="never"), record(4), record(1)]
-    written = await EventStore(pool).ingest(records)
+    written = await EventStore(pool).ingest(encoded(records))
     assert len({id(each) for each in refusals.connections}) == 2
     assert written.new == {"Ev1", "Ev2", "Ev3", "Ev4"}
     assert written.failed.keys() == {"Ev3"}
@@ -99,12 +100,12 @@ async def test_a_real_prepared_statement_that_is_gone(pool: Pool) -> None:
     """As behind a pooler that gives each transaction another session."""
     store = EventStore(pool)
     for n in range(4):
-        await store.ingest([record(n)])
+        await store.ingest(encoded([record(n)]))
     connections = [await pool.getconn() for _ in range(2)]
     for connection in connections:
         await connection.execute("deallocate all")
         await pool.putconn(connection)
-    written = await store.ingest([record(9)])
+    written = await store.ingest(encoded([record(9)]))
     assert (written.new, written.failed) == ({"Ev9"}, {})
 
 
@@ -115,10 +116,10 @@ async def test_a_write_without_an_answer_in_time_is_aborted(
     with database.transaction():
         database.execute("lock table slack.event in access exclusive mode")
         with pytest.raises(DatabaseUnavailable, match=r"did not answer within 0\.1 s"):
-            await store.ingest([record(1)], seconds=0.1)
+            await store.ingest(encoded([record(1)]), seconds=0.1)
         assert not store.busy
     # The server may have committed it all the same.
-    assert (await store.ingest([record(1)], unconfirmed={"Ev1"})).new == {"Ev1"}
+    assert (await store.ingest(encoded([record(1)]), unconfirmed={"Ev1"})).new == {"Ev1"}
 
 
 async def test_an_event_counts_as_first_only_for_the_record_that_is_stored(
@@ -129,11 +130,11 @@ async def test_an_event_counts_as_first_only_for_the_record_that_is_stored(
     dropped = record(2, event=orjson.loads(record(2))["event"] | {"text": "drop"})
     bad = record(3, message_ts="never")
     records = [record(1), dropped, bad]
-    await store.ingest(records)
-    again = await store.ingest(records, unconfirmed={"Ev1", "Ev2", "Ev3"})
+    await store.ingest(encoded(records))
+    again = await store.ingest(encoded(records), unconfirmed={"Ev1", "Ev2", "Ev3"})
     assert again.new == {"Ev1", "Ev2", "Ev3"}
     assert again.discarded == {"Ev2": 1}
     assert again.failed.keys() == {"Ev3"}
-    assert (await store.ingest(records)).new == set()
+    assert (await store.ingest(encoded(records))).new == set()
     later = [record(n, received_at="2026-01-01T00:00:00+00:00") for n in (1, 2)]
-    assert (await store.ingest(later, unconfirmed={"Ev1", "Ev2"})).new == set()
+    assert (await store.ingest(encoded(later), unconfirmed={"Ev1", "Ev2"})).new == set()

@@ -14,7 +14,7 @@ from tests.chunks import fill, into_partitions, replay_of_week, ts_of, when, wor
 from tests.conftest import new_database
 from tests.gapped import Gapped, post, reply
 from tests.integration.test_jobs import make_runner
-from tests.support import SCALE
+from tests.support import SCALE, encoded
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.search import make_search_job
@@ -137,7 +137,9 @@ async def test_a_batch_of_events_about_many_weeks(conninfo: str) -> None:
 
     locks = Locks(conninfo, "delivery")
     async with make_pool(conninfo, minimum=1, maximum=1) as pool:
-        written = await EventStore(pool).ingest([event(week) for week in range(CHUNKS - 1)])
+        written = await EventStore(pool).ingest(
+            encoded([event(week) for week in range(CHUNKS - 1)])
+        )
     assert len(written.new) == CHUNKS - 1
     assert CHUNKS / 2 <= len(locks.found()) <= CHUNKS
     assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION

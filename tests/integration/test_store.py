@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support import allow_connections, check
+from tests.support import allow_connections, check, encoded
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.record import encode_record
@@ -41,9 +41,9 @@ def record(event_id: str, **fields: Any) -> bytes:
 
 async def test_counts_each_event_once(pool: Pool, database: psycopg.Connection[Any]) -> None:
     store = EventStore(pool)
-    written = await store.ingest([record("Ev1"), record("Ev2"), record("Ev1")])
+    written = await store.ingest(encoded([record("Ev1"), record("Ev2"), record("Ev1")]))
     assert written.new == {"Ev1", "Ev2"}
-    assert (await store.ingest([record("Ev2"), record("Ev3")])).new == {"Ev3"}
+    assert (await store.ingest(encoded([record("Ev2"), record("Ev3")]))).new == {"Ev3"}
     deliveries = database.execute(
         "select event_id, deliveries from slack.delivery order by 1"
     ).fetchall()
@@ -57,7 +57,7 @@ async def test_an_event_that_jsonb_cannot_hold_is_stored_as_text(
     number = b"0." + b"0" * 20_000 + b"1"
     beyond = record("Ev2").replace(b'"emoji_changed"}', b'"emoji_changed", "x": ' + number + b"}")
     store = EventStore(pool)
-    written = await store.ingest([record("Ev1"), beyond, record("Ev3")])
+    written = await store.ingest(encoded([record("Ev1"), beyond, record("Ev3")]))
     assert written.new == {"Ev1", "Ev2", "Ev3"}
     assert list(written.failed) == ["Ev2"]
     kept = database.execute(
@@ -95,16 +95,16 @@ async def test_settings_of_the_database_are_overruled(
 
 async def test_an_absent_database_is_reported_and_comes_back(pool: Pool, conninfo: str) -> None:
     store = EventStore(pool)
-    await store.ingest([record("Ev1")])
+    await store.ingest(encoded([record("Ev1")]))
     allow_connections(conninfo, allowed=False)
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable):
-            await store.ingest([record("Ev2")])
+            await store.ingest(encoded([record("Ev2")]))
     allow_connections(conninfo, allowed=True)
     async with asyncio.timeout(30):
         while True:
             try:
-                assert (await store.ingest([record("Ev2")])).new == {"Ev2"}
+                assert (await store.ingest(encoded([record("Ev2")]))).new == {"Ev2"}
                 break
             except DatabaseUnavailable:
                 await asyncio.sleep(0.1)
@@ -114,14 +114,14 @@ async def test_abort_ends_a_write_that_hangs(pool: Pool, database: psycopg.Conne
     store = EventStore(pool)
     with database.transaction():
         database.execute("lock table slack.event in access exclusive mode")
-        write = asyncio.create_task(store.ingest([record("Ev1")]))
+        write = asyncio.create_task(store.ingest(encoded([record("Ev1")])))
         while not store.busy:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)
         store.abort()
         with pytest.raises(DatabaseUnavailable):
             await asyncio.wait_for(write, 60)
-    assert (await store.ingest([record("Ev2")])).new == {"Ev2"}
+    assert (await store.ingest(encoded([record("Ev2")]))).new == {"Ev2"}
 
 
 async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> None:
@@ -143,7 +143,7 @@ async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> No
             while mine:
                 size = chance.randrange(1, 120)
                 batch, mine = mine[:size], mine[size:]
-                first += len((await store.ingest(batch)).new)  # a deadlock would raise
+                first += len((await store.ingest(encoded(batch))).new)  # a deadlock would raise
         return first
 
     assert sum(await asyncio.gather(*(write_all(seed) for seed in range(4)))) == 1500

@@ -14,8 +14,9 @@ import psycopg
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import encoded
 from tiger_slack_tui.slack.ts import to_micros
-from tiger_slack_tui.store.events import write_in_parts
+from tiger_slack_tui.store.events import EncodedEvent, write_in_parts
 from tiger_slack_tui.store.lock_spans import LOCK_SPAN, by_lock_span, lock_spans
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,8 +42,8 @@ def test_spans_cover_the_time_without_a_hole() -> None:
 async def test_the_only_event_of_each_span_gets_a_second_try() -> None:
     seen: Counter[str] = Counter()
 
-    async def write(part: Sequence[bytes]) -> list[str]:
-        [event_id] = [orjson.loads(record)["event_id"] for record in part]
+    async def write(part: Sequence[EncodedEvent]) -> list[str]:
+        [event_id] = [event.event_id for event in part]
         seen[event_id] += 1
         if seen[event_id] == 1:
             raise psycopg.InternalError
@@ -55,5 +56,5 @@ async def test_the_only_event_of_each_span_gets_a_second_try() -> None:
         for n in range(3)
     ]
     connection: Any = SimpleNamespace(broken=False)
-    written = await write_in_parts(connection, records, write)
+    written = await write_in_parts(connection, encoded(records), write)
     assert written == [(["0"], None), (["1"], None), (["2"], None)]

@@ -16,13 +16,13 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.store.audit_events import newest_event_id
-from tiger_slack_tui.store.events import write_in_parts
+from tiger_slack_tui.store.events import EncodedEvent, write_in_parts
 from tiger_slack_tui.store.replay import (
     ReplayPosition,
     ReplayRow,
     ReplaySelection,
     fetch_replay_rows,
-    replay_records,
+    replay_events,
 )
 
 _ROWS = 200
@@ -87,21 +87,21 @@ async def _replay(
 ) -> tuple[dict[EventId, str], dict[EventId, str]]:
     """The outcomes, and the reasons of refusals, by event_id."""
 
-    async def replay_part(records: Sequence[bytes]) -> dict[EventId, str]:
-        return await retry_deadlocks(lambda: replay_records(connection, records, dry_run=dry_run))
+    async def replay_part(events: Sequence[EncodedEvent]) -> dict[EventId, str]:
+        return await retry_deadlocks(lambda: replay_events(connection, events, dry_run=dry_run))
 
     outcomes: dict[EventId, str] = {}
     refused: dict[EventId, str] = {}
-    records = [_record(row) for row in rows]
-    for answer, reason in await write_in_parts(connection, records, replay_part):
+    events = [_encoded(row) for row in rows]
+    for answer, reason in await write_in_parts(connection, events, replay_part):
         outcomes |= answer
         if reason is not None:
             refused |= dict.fromkeys(answer, reason)
     return outcomes, refused
 
 
-def _record(row: ReplayRow) -> bytes:
-    """The event as a record of the pipeline, with the key of its row."""
+def _encoded(row: ReplayRow) -> EncodedEvent:
+    """The event as the pipeline encodes it, with the key of its row."""
     event: dict[str, Any] = orjson.loads(row.event)
     problem = None
     if row.error is not None and row.error["class"] == "MalformedEvent":
@@ -117,8 +117,9 @@ def _record(row: ReplayRow) -> bytes:
         received_at=row.received_at.timestamp(),
         problem=problem,
     )
-    record = orjson.loads(encode_record(envelope, route(envelope)))
-    return orjson.dumps(record | {"id": row.id, "kept_channel_id": row.channel_id})
+    routed = route(envelope)
+    record = encode_record(envelope, routed, id=row.id, kept_channel_id=row.channel_id)
+    return EncodedEvent(record, row.event_id, routed)
 
 
 def _add(

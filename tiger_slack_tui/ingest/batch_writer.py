@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, wall_time
@@ -64,16 +63,15 @@ class BatchWriter:
 
         Can be called again with the same batch after an error.
         """
-        records = [event.record for event in batch]
         refusals = 0
         while True:
             if self._database.problem is None or self.spool_problem is not None:
-                written = await self._commit(batch, records)
+                written = await self._commit(batch)
                 if written is not None:
                     self._count_written(batch, written)
                     break
             oldest = wall_time(self._clock, batch[0].read_at)
-            problem = await self._appender.append(records, oldest=oldest)
+            problem = await self._appender.append([e.record for e in batch], oldest=oldest)
             if problem is None:
                 break
             self._report_refusal(problem)
@@ -83,7 +81,7 @@ class BatchWriter:
             log.info("events are taken again")
         self._stalls.on_accepted()
 
-    async def _commit(self, batch: Batch, records: Sequence[bytes]) -> BatchResult | None:
+    async def _commit(self, batch: Batch) -> BatchResult | None:
         """Write the batch to the database. Returns None if the database is away or too slow; then use the spool."""
         if not self._database.is_ready:
             return None
@@ -92,9 +90,8 @@ class BatchWriter:
         if slow is None and self._slow_write is not None and not self._slow_write.done():
             return None
         begun = self._clock.elapsed()
-        event_ids = [event.event_id for event in batch]
         write = slow or asyncio.create_task(
-            self._database.write(records, event_ids, seconds=self._write_seconds)
+            self._database.write(batch, seconds=self._write_seconds)
         )
         if not await self._wait_for_commit(write, batch):
             # The write goes on. If it commits, the drain of the spool finds the events in the database.
@@ -109,7 +106,7 @@ class BatchWriter:
             log.error("a batch was not written", exc_info=error)
             self._database.mark_away(f"a write failed: {where(error)}")
             return None
-        self._database.confirm(event_ids)
+        self._database.confirm(batch)
         self._stats.commit.add(self._clock.elapsed() - begun)
         self._stats.batch.add(len(batch))
         self._database.mark_back()

@@ -12,7 +12,7 @@ from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.spans import span
-from tiger_slack_tui.store.events import BatchResult, EventStore
+from tiger_slack_tui.store.events import BatchResult, EncodedEvent, EventStore
 
 log = logging.getLogger(__name__)
 
@@ -67,21 +67,20 @@ class DatabaseWriter:
         self.problem = None
         self._slow_failures.reset()
 
-    async def write(
-        self, records: Sequence[bytes], event_ids: Sequence[EventId], *, seconds: float
-    ) -> BatchResult:
-        """Write the records of the events, within `seconds`. Raises as `EventStore.ingest`.
+    async def write(self, events: Sequence[EncodedEvent], *, seconds: float) -> BatchResult:
+        """Write the events, within `seconds`. Raises as `EventStore.ingest`.
 
         The events count as unconfirmed until the caller has their result and calls `confirm`.
         """
+        event_ids = [event.event_id for event in events]
         unconfirmed: set[EventId] = set()
         if self._unconfirmed:
             unconfirmed = {each for each in event_ids if each in self._unconfirmed}
         self._unconfirmed.update(dict.fromkeys(event_ids))
         while len(self._unconfirmed) > _MOST_UNCONFIRMED:
             del self._unconfirmed[next(iter(self._unconfirmed))]
-        with span("ingest batch", events=len(records)) as current:
-            written = await self._store.ingest(records, seconds=seconds, unconfirmed=unconfirmed)
+        with span("ingest batch", events=len(events)) as current:
+            written = await self._store.ingest(events, seconds=seconds, unconfirmed=unconfirmed)
             current.set_attributes(
                 {
                     "new": len(written.new),
@@ -91,10 +90,10 @@ class DatabaseWriter:
             )
         return written
 
-    def confirm(self, event_ids: Iterable[EventId]) -> None:
+    def confirm(self, events: Iterable[EncodedEvent]) -> None:
         """Call this when `write` has answered and its result counts, and not when nothing waited for the answer."""
-        for event_id in event_ids:
-            self._unconfirmed.pop(event_id, None)
+        for event in events:
+            self._unconfirmed.pop(event.event_id, None)
 
     def log_slow_failure(self, write: asyncio.Task[BatchResult]) -> None:
         """Log the failure of a slow write, which nothing waits for. Of a long outage only some are logged."""

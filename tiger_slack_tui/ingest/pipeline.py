@@ -145,8 +145,8 @@ class Pipeline:
         late = lateness(envelope.event_ts, envelope.received_at)
         event = QueuedEvent(
             encode_record(envelope, routed),
-            routed,
             envelope.event_id,
+            routed,
             envelope.envelope_id,
             connection,
             late,

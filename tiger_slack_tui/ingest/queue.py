@@ -6,19 +6,15 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from tiger_slack_tui.base.ids import EnvelopeId, EventId
-from tiger_slack_tui.slack.events import Route
+from tiger_slack_tui.base.ids import EnvelopeId
 from tiger_slack_tui.slack.socket_connection import SocketConnection
+from tiger_slack_tui.store.events import EncodedEvent
 
 
-# Not frozen: frozen dataclasses take twice as long to create, and each event needs one.
 @dataclass(slots=True)
-class QueuedEvent:
+class QueuedEvent(EncodedEvent):
     """An event that was read and is not durable yet."""
 
-    record: bytes
-    routed: Route
-    event_id: EventId
     envelope_id: EnvelopeId
     connection: SocketConnection
     late: float

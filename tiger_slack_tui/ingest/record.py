@@ -13,6 +13,7 @@ from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, UserId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.slack.events import Envelope, EventEffect, Route
 from tiger_slack_tui.slack.ts import lateness
+from tiger_slack_tui.store.events import EncodedEvent
 
 Id = TypeVar("Id")
 
@@ -24,8 +25,8 @@ the spool.
 """
 
 
-def encode_record(envelope: Envelope, routed: Route) -> bytes:
-    """Encode the event as a JSON object with the fields of slack.routed_event."""
+def encode_record(envelope: Envelope, routed: Route, **more: Any) -> bytes:
+    """Encode the event as a JSON object with the fields of slack.routed_event, and `more`."""
     problem = envelope.problem
     return orjson.dumps(
         {
@@ -42,21 +43,19 @@ def encode_record(envelope: Envelope, routed: Route) -> bytes:
             "message_ts": routed.message_ts,
             "event": envelope.event,
             "error": {"class": "MalformedEvent", "message": problem} if problem else None,
+            **more,
         }
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledEvent:
+@dataclass(slots=True)
+class SpooledEvent(EncodedEvent):
     """An event of the spool, decoded from its record."""
 
-    record: bytes
-    event_id: EventId
     received_at: float
     """Seconds since 1970."""
     late: float
     """Seconds from the event, by Slack's clock, to its receipt."""
-    routed: Route
 
 
 def decode_record(data: bytes) -> SpooledEvent | None:
@@ -79,7 +78,7 @@ def decode_record(data: bytes) -> SpooledEvent | None:
         late = lateness(fields["event_ts"], received_at)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-    return SpooledEvent(data, event_id, received_at, late, routed) if event_id else None
+    return SpooledEvent(data, event_id, routed, received_at, late) if event_id else None
 
 
 def _id(kind: Callable[[str], Id], value: Any) -> Id | None:

@@ -133,10 +133,8 @@ class SpoolDrain:
 
     async def _write(self, events: Sequence[SpooledEvent], seconds: float) -> None:
         """Write the events in one transaction, and count them. Raises as `EventStore.ingest`."""
-        records = [event.record for event in events]
-        event_ids = [event.event_id for event in events]
-        written = await self._database.write(records, event_ids, seconds=seconds)
-        self._database.confirm(event_ids)
+        written = await self._database.write(events, seconds=seconds)
+        self._database.confirm(events)
         self._database.mark_back()
         for event in events:
             count(self._stats, written, event, at=event.received_at)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -25,6 +24,7 @@ from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.postgres.pool import Pool, abort_connection
 from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.slack.events import Route
 from tiger_slack_tui.slack.ts import parse_ts
 from tiger_slack_tui.store.lock_spans import by_lock_span
 
@@ -47,9 +47,18 @@ and e.received_at = r.received_at
 _INGEST = "select slack.ingest(%s::jsonb)::text"
 # SQLSTATEs of a session that ended. They say nothing about the events.
 _SESSION_ENDED = ("08", "57P")
-# In a record, the first such bytes are the record's own field: its event comes later.
-_MESSAGE_TS = re.compile(rb'"message_ts":(?:null|"([^"]*)")')
 _WITHOUT_SUBJECT = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
+
+
+# Not frozen: frozen dataclasses take twice as long to create, and each event needs one.
+@dataclass(slots=True)
+class EncodedEvent:
+    """An event as slack.ingest() takes it."""
+
+    record: bytes
+    """A JSON object with the fields of slack.routed_event."""
+    event_id: EventId
+    routed: Route
 
 
 @dataclass(slots=True)
@@ -74,7 +83,7 @@ class _RetryElsewhere(Exception):
 
 
 class EventStore:
-    """Writes batches of records (JSON objects with the fields of slack.routed_event)."""
+    """Writes batches of events."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -87,30 +96,27 @@ class EventStore:
 
     async def ingest(
         self,
-        records: Sequence[bytes],
+        events: Sequence[EncodedEvent],
         *,
         seconds: float = 60,
         unconfirmed: Collection[EventId] = (),
     ) -> BatchResult:
-        """Commit the records: the audit row and the effects of each event. A record can be written repeatedly.
+        """Commit the events: the audit row and the effects of each. An event can be written repeatedly.
 
         An event that PostgreSQL refuses is stored in slack.event with its error, and does not affect the others.
         Raises DatabaseUnavailable if the database cannot take events now, does not answer within `seconds`, or
         `abort` is called. Raises its subclass EventsRefused if the server answered with an error, so that one of
-        the events may be the cause. After an error, any part of the records may be written.
+        the events may be the cause. After an error, any part of the events may be written.
 
         `unconfirmed` names events whose records an earlier call may have written without getting an answer. Such an
         event counts as new if the database has exactly this record.
         """
         try:
             try:
-                return await self._write_on_one(records, seconds, unconfirmed, is_last=False)
-            except _RetryElsewhere:  # some of the records may be committed
-                unconfirmed = {
-                    *unconfirmed,
-                    *(orjson.loads(record)["event_id"] for record in records),
-                }
-                return await self._write_on_one(records, seconds, unconfirmed, is_last=True)
+                return await self._write_on_one(events, seconds, unconfirmed, is_last=False)
+            except _RetryElsewhere:  # some of the events may be committed
+                unconfirmed = {*unconfirmed, *(event.event_id for event in events)}
+                return await self._write_on_one(events, seconds, unconfirmed, is_last=True)
         except PoolTimeout:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None
         except psycopg.Error as error:
@@ -125,13 +131,13 @@ class EventStore:
 
     async def _write_on_one(
         self,
-        records: Sequence[bytes],
+        events: Sequence[EncodedEvent],
         seconds: float,
         unconfirmed: Collection[EventId],
         *,
         is_last: bool,
     ) -> BatchResult:
-        """Write the records on one connection of the pool.
+        """Write the events on one connection of the pool.
 
         If the connection may have caused a refusal, closes it and raises _RetryElsewhere, unless `is_last`.
         """
@@ -146,9 +152,9 @@ class EventStore:
             timer = asyncio.get_running_loop().call_later(seconds, end_silence)
             self._busy.add(connection)
             try:
-                written = await self._write(connection, records, is_last=is_last)
+                written = await self._write(connection, events, is_last=is_last)
                 if unconfirmed:
-                    written.add(await _stored(connection, records, unconfirmed))
+                    written.add(await _stored(connection, events, unconfirmed))
                 return written
             except _RetryElsewhere:
                 await connection.close()
@@ -167,9 +173,9 @@ class EventStore:
                 self._busy.discard(connection)
 
     async def _write(
-        self, connection: Connection, records: Sequence[bytes], *, is_last: bool
+        self, connection: Connection, events: Sequence[EncodedEvent], *, is_last: bool
     ) -> BatchResult:
-        async def write_part(part: Sequence[bytes]) -> BatchResult:
+        async def write_part(part: Sequence[EncodedEvent]) -> BatchResult:
             try:
                 return await retry_deadlocks(lambda: _ingest(connection, part))
             except psycopg.Error as error:
@@ -179,7 +185,7 @@ class EventStore:
                 raise _RetryElsewhere from None
 
         written = BatchResult()
-        for part, error in await write_in_parts(connection, records, write_part):
+        for part, error in await write_in_parts(connection, events, write_part):
             if error is not None:
                 part.failed = dict.fromkeys(part.new, error)
                 for event_id in part.new:
@@ -191,18 +197,18 @@ class EventStore:
 
 async def write_in_parts(
     connection: Connection,
-    records: Sequence[bytes],
-    write_part: Callable[[Sequence[bytes]], Awaitable[T]],
+    events: Sequence[EncodedEvent],
+    write_part: Callable[[Sequence[EncodedEvent]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """Write the records in parts, and return the result of each part.
+    """Write the events in parts, and return the result of each part.
 
-    A part has the records of one lock span. If PostgreSQL refuses a part, its halves are tried. `write_part` writes a
-    part in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its own is written
+    A part has the events of one lock span. If PostgreSQL refuses a part, its halves are tried. `write_part` writes a
+    part in a transaction of its own on the connection. An event that PostgreSQL refuses twice on its own is written
     as a failed event. Its result comes with the SQLSTATE of the error, or with the error's class if it has none; all
     other results come with None. Raises psycopg.Error if the database is unavailable.
     """
     results: list[tuple[T, str | None]] = []
-    for span in by_lock_span(records, _time_of):
+    for span in by_lock_span(events, _time_of):
         parts = BatchParts(span)
         refusals = 0
         while part := parts.next:
@@ -215,7 +221,7 @@ async def write_in_parts(
                     parts.halve()
                     continue
                 if refusals == 1:
-                    continue  # the span has this one record: try it a second time
+                    continue  # the span has this one event: try it a second time
                 reason = error.sqlstate or type(error).__name__
                 failed = await _write_failed(connection, part[0], error, write_part)
                 results.append((failed, reason))
@@ -225,12 +231,12 @@ async def write_in_parts(
 
 async def _write_failed(
     connection: Connection,
-    record: bytes,
+    event: EncodedEvent,
     error: psycopg.Error,
-    write_part: Callable[[Sequence[bytes]], Awaitable[T]],
+    write_part: Callable[[Sequence[EncodedEvent]], Awaitable[T]],
 ) -> T:
     """Write the event with its error. If that is refused, too, write it without its subject, or as plain text."""
-    *forms, last = _failed_forms(record, error)
+    *forms, last = _failed_forms(event, error)
     for form in forms:
         try:
             return await write_part([form])
@@ -239,9 +245,9 @@ async def _write_failed(
     return await write_part([last])
 
 
-def _failed_forms(record: bytes, error: psycopg.Error) -> list[bytes]:
+def _failed_forms(event: EncodedEvent, error: psycopg.Error) -> list[EncodedEvent]:
     """The event as a failed event, in forms of which each is less likely to be refused than the one before it."""
-    failed = orjson.loads(record) | {
+    failed = orjson.loads(event.record) | {
         "effects": [],
         "outcome": Outcome.FAILED,
         "error": _explain(error),
@@ -250,28 +256,30 @@ def _failed_forms(record: bytes, error: psycopg.Error) -> list[bytes]:
         failed,
         failed | {"message_ts": None},
         failed | _WITHOUT_SUBJECT,
-        failed | _WITHOUT_SUBJECT | {"event": {"unstorable": record.decode()}},
+        failed | _WITHOUT_SUBJECT | {"event": {"unstorable": event.record.decode()}},
     )
-    return [orjson.dumps(form) for form in forms]
+    return [replace(event, record=orjson.dumps(form)) for form in forms]
 
 
-def _time_of(record: bytes) -> int | None:
+def _time_of(event: EncodedEvent) -> int | None:
     """The ts of the message that an event is about, in microseconds since 1970."""
-    found = _MESSAGE_TS.search(record)
-    return parse_ts(found[1].decode()) if found and found[1] else None
+    ts = event.routed.message_ts
+    return parse_ts(ts) if ts else None
 
 
 def _raise_if_unavailable(connection: Connection, error: psycopg.Error) -> None:
-    """Raise the error again if it says nothing about the records."""
+    """Raise the error again if it says nothing about the events."""
     if is_unavailable(error) or connection.broken:
         raise error
 
 
 async def _stored(
-    connection: Connection, records: Sequence[bytes], event_ids: Collection[EventId]
+    connection: Connection, events: Sequence[EncodedEvent], event_ids: Collection[EventId]
 ) -> BatchResult:
-    """The results of those events that are stored from exactly these records."""
-    cursor = await connection.execute(_STORED, (as_array(records), list(event_ids)))
+    """The results of those events that are stored from exactly the records of these."""
+    cursor = await connection.execute(
+        _STORED, (as_array([event.record for event in events]), list(event_ids))
+    )
     found = BatchResult()
     for event_id, outcome, rule, reason in await cursor.fetchall():
         found.new.add(event_id)
@@ -282,8 +290,9 @@ async def _stored(
     return found
 
 
-async def _ingest(connection: Connection, records: Sequence[bytes]) -> BatchResult:
-    text = await fetch_value(connection, _INGEST, (as_array(records),), prepare=True)
+async def _ingest(connection: Connection, events: Sequence[EncodedEvent]) -> BatchResult:
+    records = as_array([event.record for event in events])
+    text = await fetch_value(connection, _INGEST, (records,), prepare=True)
     answer: Mapping[str, Any] = orjson.loads(text)
     return BatchResult(set(answer["first"]), dict(answer["discarded"]))
 

@@ -13,7 +13,7 @@ from psycopg.sql import SQL
 from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, TeamId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
-from tiger_slack_tui.store.events import as_array
+from tiger_slack_tui.store.events import EncodedEvent, as_array
 
 _SELECT = SQL("""
 select e.id, e.event_id, slack.to_ts(e.event_ts) as event_ts, e.event_ts::text as place, e.received_at, e.team_id
@@ -92,15 +92,16 @@ async def fetch_replay_rows(
     return await fetch_rows(connection, ReplayRow, _SELECT.format(wanted=wanted), values)
 
 
-async def replay_records(
-    connection: Connection, records: Sequence[bytes], *, dry_run: bool
+async def replay_events(
+    connection: Connection, events: Sequence[EncodedEvent], *, dry_run: bool
 ) -> dict[EventId, str]:
-    """Replay the records in one transaction, which a `dry_run` rolls back. Returns the outcomes by event_id.
+    """Replay the events in one transaction, which a `dry_run` rolls back. Returns the outcomes by event_id.
 
     Events whose rows are gone are left out.
     """
     async with connection.transaction(force_rollback=dry_run):
-        text = await fetch_value(connection, _REPLAY, (as_array(records),))
+        records = as_array([event.record for event in events])
+        text = await fetch_value(connection, _REPLAY, (records,))
     outcomes: dict[EventId, str] = orjson.loads(text)
     return outcomes
 
