@@ -99,6 +99,7 @@ def test_an_instance_whose_heartbeat_is_missing_counts_no_more(tmp_path: Path) -
     assert not observed(1, 9).is_silent
     assert observed(9, 400).is_silent
     assert observed(9, 400).seen_ago == "as of 9 s ago"
+    assert observed(9, 400).silent_for == "silent for 9 s"
     assert not observed(9, 400).database.instances[0].is_lost
 
 

@@ -56,8 +56,11 @@ def parse_period(
     return begin, end
 
 
-def duration(time: timedelta) -> str:
-    """The duration with at most two units: 368 ms, 1.25 s, 3 min 20 s, 2 h 11 min, 3 d 4 h. If negative, 0 ms."""
+def duration(time: timedelta, *, is_brief: bool = False) -> str:
+    """The duration with at most two units: 368 ms, 1.25 s, 3 min 20 s, 2 h 11 min, 3 d 4 h. If negative, 0 ms.
+
+    If it `is_brief`, only the first unit.
+    """
     seconds = max(time.total_seconds(), 0.0)
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
@@ -70,7 +73,7 @@ def duration(time: timedelta) -> str:
         ("min", 60, "s", 1),
     ):
         if whole >= size:
-            rest = whole % size // part_size
+            rest = 0 if is_brief else whole % size // part_size
             return f"{whole // size:,} {unit}" + (f" {rest} {part}" if rest else "")
     return f"{whole} s"
 

@@ -7,15 +7,14 @@ from datetime import UTC, datetime, timedelta
 from tiger_slack_tui.base.times import duration
 
 
-def age(seconds: float) -> str:
+def age(seconds: float, *, is_brief: bool = False) -> str:
     """A duration of whole seconds with at most two units: 14 s, 3 min 20 s, 2 h 11 min, 3 d 4 h."""
-    return duration(timedelta(seconds=int(seconds))) if seconds >= 1 else "0 s"
+    return duration(timedelta(seconds=int(seconds)), is_brief=is_brief) if seconds >= 1 else "0 s"
 
 
 def brief(seconds: float) -> str:
     """A duration with one unit, for a narrow column: 14 s, 3 min, 2 h, 3 d."""
-    number, unit, *_ = age(seconds).split()
-    return f"{number} {unit}"
+    return age(seconds, is_brief=True)
 
 
 def millis(seconds: float | None) -> str:

@@ -94,15 +94,19 @@ class Model:
     @property
     def seen_ago(self) -> str:
         """When an instance last reported, as a phrase."""
-        if self.database.at is None:
-            return self.read_ago
-        ages = [row.silence for row in self.instances if not row.is_stopped]
-        return f"as of {age(min(ages))} ago" if ages else "none runs"
+        return self._of_silence("as of {} ago")
 
     @property
     def silent_for(self) -> str:
         """For how long no instance has reported, as a phrase."""
-        return self.seen_ago.replace("as of", "silent for").removesuffix(" ago")
+        return self._of_silence("silent for {}")
+
+    def _of_silence(self, phrase: str) -> str:
+        """The phrase with the time since an instance last reported."""
+        if self.database.at is None:
+            return self.read_ago
+        ages = [row.silence for row in self.instances if not row.is_stopped]
+        return phrase.format(age(min(ages))) if ages else "none runs"
 
     @property
     def instances_counted(self) -> str:
