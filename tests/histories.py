@@ -104,6 +104,7 @@ async def read_histories(
     pace: HistoryPace = AT_ONCE,
     on_progress: Callable[[BackfillProgress], None] = lambda _: None,
     give_up_after: int | None = None,
+    is_by_operator: bool = True,
 ) -> JobRun:
     """Read the histories of all channels as an operator would, or go on with those that are not finished."""
 
@@ -127,7 +128,7 @@ async def read_histories(
             web,
             find,
             pace=pace,
-            is_by_operator=True,
+            is_by_operator=is_by_operator,
             is_patient=is_patient,
             on_result=(results if results is not None else []).append,
             on_progress=on_progress,

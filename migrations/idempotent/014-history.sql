@@ -161,20 +161,30 @@ $func$;
 comment on function slack.owe_history(text, timestamptz) is
   'Adds gaps "joined" for the history of a channel until then: for each period that is not complete, and not owed yet. The caller holds the lock of the channel''s row, so that several instances add each gap once.';
 
-create or replace function slack.hear_channel(channel text, since timestamptz)
+drop function if exists slack.hear_channel(text, timestamptz);
+create or replace function slack.hear_channel(channel text, joined timestamptz)
 returns void
 language plpgsql
 as $func$
+declare
+  heard timestamptz;
+  since timestamptz := joined;
 begin
-  update slack.channel c set heard_since = since
-  where c.id = channel
-  and (c.heard_since is null or c.heard_since < since);
+  select c.heard_since into heard from slack.channel c where c.id = channel;
+  if heard is null then
+    -- Slack repeats events, so that the first instance may hear of a join before its start. The time until then is no
+    -- gap.
+    select greatest(joined, coalesce(min(n.connected_at), now())) into since from slack.connection n;
+  end if;
+  if heard is null or heard < since then
+    update slack.channel c set heard_since = since where c.id = channel;
+  end if;
   perform slack.owe_history(channel, since);
   perform slack.refresh_complete(channel);
 end
 $func$;
 comment on function slack.hear_channel(text, timestamptz) is
-  'Notes that the app joined a channel: it hears the channel since then, and the history before is owed. Any order and repetition of joins ends the same: the last one counts, and the gap covers all before it. The caller holds the lock of the channel''s row.';
+  'Notes that the app joined a channel: it hears the channel since then, at the earliest since an instance was connected, and the history before is owed. Any order and repetition of joins ends the same: the last one counts, and the gap covers all before it. The caller holds the lock of the channel''s row.';
 
 create or replace function slack.leave_channel(channel slack.channel, left_at jsonb)
 returns void

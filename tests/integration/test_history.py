@@ -44,6 +44,22 @@ def event(kind: str, at: int, user: str = OWN, channel: str = "C1") -> dict[str,
     }
 
 
+def connected(database: psycopg.Connection[Any]) -> None:
+    """An instance has been connected since 1970."""
+    database.execute(
+        "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
+        ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
+        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
+        "insert into slack.connection (instance_id, connected_at, seen_at)"
+        " select id, 'epoch', now() from slack.instance"
+    )
+
+
+def killed(database: psycopg.Connection[Any]) -> None:
+    """The instance was killed at 500."""
+    database.execute("update slack.connection set seen_at = to_timestamp(500)")
+
+
 def ingest(database: psycopg.Connection[Any], *payloads: Mapping[str, Any]) -> None:
     """Store the events as the pipeline does, one by one."""
     for payload in payloads:
@@ -84,17 +100,6 @@ def complete(
     return row
 
 
-def killed(database: psycopg.Connection[Any]) -> None:
-    """An instance was connected until 500, and was killed."""
-    database.execute(
-        "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
-        ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
-        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
-        "insert into slack.connection (instance_id, connected_at, seen_at)"
-        " select id, to_timestamp(50), to_timestamp(500) from slack.instance"
-    )
-
-
 def gap(
     database: psycopg.Connection[Any], since: int, until: int | None, channel: str | None = None
 ) -> int:
@@ -108,6 +113,7 @@ def gap(
 
 
 def test_only_the_apps_own_joins_count(database: psycopg.Connection[Any]) -> None:
+    connected(database)
     ingest(database, event("member_joined_channel", 100, "U1"))
     assert joined(database) == []
     assert database.execute("select outcome from slack.event").fetchall() == [("audit",)]
@@ -127,6 +133,7 @@ JOIN, LEFT, AGAIN = (
 def test_any_order_of_joins_leaves_the_same_debt(
     database: psycopg.Connection[Any], order: tuple[tuple[str, int], ...]
 ) -> None:
+    connected(database)
     payloads = [event(kind, at) for kind, at in order]
     ingest(database, *payloads, *payloads)
     assert owed(database) == [(0, 0)]
@@ -135,6 +142,7 @@ def test_any_order_of_joins_leaves_the_same_debt(
 
 
 def test_a_join_during_a_backfill_is_a_gap_of_its_own(database: psycopg.Connection[Any]) -> None:
+    connected(database)
     ingest(database, event("member_joined_channel", 100))
     database.execute("update slack.gap set begun_at = now()")
     ingest(database, event("channel_left", 200), event("member_joined_channel", 300))
@@ -143,6 +151,8 @@ def test_a_join_during_a_backfill_is_a_gap_of_its_own(database: psycopg.Connecti
 
 
 def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[Any]) -> None:
+    connected(database)
+
     def refresh() -> tuple[int | None, int | None]:
         database.execute("select slack.refresh_complete('C1')")
         return complete(database)
@@ -169,6 +179,7 @@ def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[An
 
 
 def test_only_what_is_not_complete_is_owed(database: psycopg.Connection[Any]) -> None:
+    connected(database)
     database.execute(
         "insert into slack.channel (id, channel_name) values ('C1', 'a'), ('C2', 'b'), ('C3', 'c'), ('C4', 'd');"
         # All of it was read; a part was imported; the operator's backfill is not finished; it begins too late.
@@ -195,9 +206,25 @@ def test_only_what_is_not_complete_is_owed(database: psycopg.Connection[Any]) ->
     )
 
 
+def test_a_join_before_the_first_start_is_heard_since_the_start(
+    database: psycopg.Connection[Any],
+) -> None:
+    for since in (None, 400):
+        if since:
+            connected(database)
+            database.execute("update slack.connection set connected_at = to_timestamp(400)")
+        channel = f"C{since}"
+        ingest(database, event("member_joined_channel", 100, channel=channel))
+        heard = "select heard_since between now() - interval '1 minute' and now(), heard_since = to_timestamp(400)"
+        found = database.execute(f"{heard} from slack.channel where id = '{channel}'").fetchone()
+        assert found == (since is None, since is not None)
+    assert joined(database)[1:] == [("C400", 0, 400, False)]
+
+
 def test_a_gap_that_is_found_after_the_app_has_left_counts(
     database: psycopg.Connection[Any],
 ) -> None:
+    connected(database)
     ingest(database, event("member_joined_channel", 100), event("channel_left", 700))
     found = gap(database, 400, 500)
     database.execute("select slack.refresh_heard('', 100)")
@@ -212,6 +239,7 @@ def test_a_gap_that_is_found_after_the_app_has_left_counts(
 
 
 def test_an_event_that_failed_is_missing(database: psycopg.Connection[Any]) -> None:
+    connected(database)
     ingest(database, event("member_joined_channel", 100))
     for n, (subtype, at) in enumerate([(None, 50), ("message_changed", 600), (None, 400)]):
         failed = {"event_id": f"EvF{n}", "event_ts": f"{at}.5", "received_at": "1970-01-01T01:00Z"}
@@ -253,6 +281,7 @@ async def test_a_row_that_somebody_has_locked_holds_up_no_other(
 def test_leaving_while_nothing_ran_is_known_before_the_gap(
     database: psycopg.Connection[Any],
 ) -> None:
+    connected(database)
     killed(database)
     ingest(database, event("member_joined_channel", 100), event("channel_left", 700))
     assert complete(database) == (100, 500)
@@ -261,6 +290,7 @@ def test_leaving_while_nothing_ran_is_known_before_the_gap(
 async def test_readers_do_not_take_silence_for_completeness(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
+    connected(database)
     ingest(database, event("member_joined_channel", 100))
     killed(database)
     async with await connect(conninfo) as connection:

@@ -395,13 +395,15 @@ async def test_the_newest_messages_of_all_channels_come_first(conninfo: str) -> 
 async def test_a_restricted_app_reads_histories_only_if_it_is_asked_to(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    directory = history(2, 90)
+    directory = history(2, 200)
     directory.is_restricted = True
     async with LocalSlack(directory=directory) as slack:
         ended = await read_histories(slack, conninfo, is_patient=False)
         assert (ended.outcome, "restricts" in str(ended.error)) == ("failed", True)
         assert slack.calls["conversations.history"] + slack.calls["conversations.replies"] <= 3
         assert all("restricts" in str(error) for _, error in states(database).values())
+        ended = await read_histories(slack, conninfo, is_patient=False, is_by_operator=False)
+        assert (ended.outcome, "restricts" in str(ended.error)) == ("incomplete", True)
         await read_histories(slack, conninfo)
     assert differences(conninfo, directory) == []
 

@@ -182,9 +182,7 @@ class Backfill:
         history.gap = result.gap
         if readers:
             history.reader = readers[0]
-            history.created = created_at(
-                (await self._own_channels()).get(readers[0].channel.id, {})
-            )
+            history.created = created_at((self._own or {}).get(readers[0].channel.id, {}))
             order.put_back(history)
         else:
             await self._end(result)
@@ -260,7 +258,10 @@ class Backfill:
 
     async def _begin(self, result: GapResult) -> list[ChannelReader]:
         """Begin with the gap, or continue. Without channels, the result has the reason, or the gap is closed."""
-        gap, own = result.gap, await self._own_channels()
+        if self._own is None:
+            await self._merger.prepare()
+            self._own = await self._list_own()
+        gap, own = result.gap, self._own
         begun = await gap_progress.begin(
             self._connection,
             gap.id,
@@ -388,18 +389,14 @@ class Backfill:
             },
         )
 
-    async def _own_channels(self) -> dict[ChannelId, dict[str, Any]]:
-        """The conversations that the app is a member of. The first call lists them, and stores their names."""
-        if self._own is None:
-            await self._merger.prepare()
-            asked = self._slack.time
-            found = await self._slack.conversations(self._kinds) if self._kinds else []
-            self._own = {
-                ChannelId(item["id"]): item for item in found if isinstance(item.get("id"), str)
-            }
-            named = [item | {"is_member": True} for item in self._own.values() if item.get("name")]
-            await upsert(self._connection, "channel", named, listed_at=list_time(asked))
-        return self._own
+    async def _list_own(self) -> dict[ChannelId, dict[str, Any]]:
+        """List the conversations that the app is a member of, and store their names."""
+        asked = self._slack.time
+        listed = await self._slack.conversations(self._kinds) if self._kinds else []
+        own = {ChannelId(item["id"]): item for item in listed if isinstance(item.get("id"), str)}
+        named = [item | {"is_member": True} for item in own.values() if item.get("name")]
+        await upsert(self._connection, "channel", named, listed_at=list_time(asked))
+        return own
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:

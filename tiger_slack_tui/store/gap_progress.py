@@ -293,12 +293,12 @@ async def begin(
             return None
         for query in (_RETRY_SKIPPED, _BEGIN_CHANNELS, _BEGIN_HEARD):
             await connection.execute(query, values)
-    cursor = await connection.execute(_CHANNELS, values)
+        rows = await (await connection.execute(_CHANNELS, values)).fetchall()
     return found[0], [
         ChannelProgress(
             channel, reached, is_done, skipped, threads, deleted, Account.from_json(account), shown
         )
-        async for channel, reached, is_done, skipped, threads, deleted, account, shown in cursor
+        for channel, reached, is_done, skipped, threads, deleted, account, shown in rows
     ]
 
 
