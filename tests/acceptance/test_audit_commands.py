@@ -14,10 +14,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.auditing import edit, message, reaction, store, ts
 from tests.conftest import new_database
+from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 
@@ -267,6 +269,33 @@ def test_nobody_is_told_to_begin_a_backfill_that_runs(
     database.execute("update slack.gap set error = 'it was stopped', tried_at = now()")
     assert advice + "all" in run("search", "in:#ops", "nothing", code=1)  # it reads other channels
     assert advice + "history 1" in run("why", "C1", ts(5), code=1)
+
+
+def test_values_that_a_shell_completes(
+    conninfo: str, run: Commands, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complete(line: str) -> list[str]:
+        asked = {"_TIGER_SLACK_COMPLETE": "bash_complete", "COMP_WORDS": f"tiger-slack {line}"}
+        asked |= {"COMP_CWORD": str(len(line.split(" ")))}
+        said = CliRunner().invoke(main, env=asked, prog_name="tiger-slack")
+        return [row.partition(",")[2] for row in said.output.splitlines() if row]
+
+    monkeypatch.setenv("DATABASE_URL", conninfo)
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at, closed_at) values"
+        " ('by hand', '2020-01-01', now(), null), ('not connected', '2020-01-01', now(), null)"
+        ", ('joined', '2020-01-01', now(), now())"
+    )
+    run("discard", "add", "--user", "U1", "--yes")
+    assert complete("jobs b") == ["backfill"]
+    assert complete("events --outcome ") == ["stored", "discarded", "audit", "failed", "unrouted"]
+    assert complete("completion z") == ["zsh"]
+    for line in ("discard off ", "events --discarded-by ", "replay --discarded-by "):
+        assert complete(line) == ["1"]
+    assert (complete("backfill --gap "), complete("backfill --history ")) == (["2"], ["1"])
+    assert complete("discard off 2") == []
+    monkeypatch.setenv("DATABASE_URL", "host=127.0.0.1 port=1")
+    assert complete("discard off ") == []
 
 
 def test_a_search_in_a_channel_without_the_app(

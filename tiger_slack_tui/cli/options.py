@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tiger_slack_tui.base.name_patterns import suggestion
 from tiger_slack_tui.base.text import visible
@@ -77,6 +79,11 @@ class WordChoice(click.ParamType):  # type: ignore[type-arg]
             f"there is no {self._noun} {visible(str(value))}.\n  {hint}", ctx, param
         )
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
+
 
 class PathType(click.Path):
     """A path; "" is refused, which Python reads as the current directory."""
@@ -106,9 +113,11 @@ class _Id(click.ParamType):  # type: ignore[type-arg]
 
     name = "id"
 
-    def __init__(self, noun: str, most: int) -> None:
+    def __init__(self, noun: str, most: int, stored: str) -> None:
+        """`stored` is the function of `stored_values` that has the numbers for a shell to complete."""
         self._noun = noun
         self._range = click.IntRange(1, most)
+        self._stored = stored
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
@@ -118,11 +127,19 @@ class _Id(click.ParamType):  # type: ignore[type-arg]
                 f"{visible(str(value)[:_SHOWN])} is not the number of a {self._noun}.", ctx, param
             ) from None
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        # Imported late: only here, a command line needs the database.
+        values = import_module("tiger_slack_tui.cli.stored_values")
+        complete: Callable[[], list[CompletionItem]] = getattr(values, self._stored)
+        return [item for item in complete() if item.value.startswith(incomplete)]
+
 
 _SHOWN = 40
 """Most characters of a wrong number that an error quotes."""
-RULE_ID = _Id("rule", 2**31 - 1)
+RULE_ID = _Id("rule", 2**31 - 1, "rule_ids")
 """The values of slack.message_discard.id."""
-GAP_ID = _Id("gap", 2**63 - 1)
-HISTORY_ID = _Id("history", 2**63 - 1)
+GAP_ID = _Id("gap", 2**63 - 1, "open_gap_ids")
+HISTORY_ID = _Id("history", 2**63 - 1, "unread_history_ids")
 """The values of slack.gap.id."""

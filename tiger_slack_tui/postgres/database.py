@@ -64,6 +64,13 @@ def database(
             server.close(shutdown.left())
 
 
+def is_running(settings: Settings) -> bool:
+    """Whether the database can be asked without starting the embedded PostgreSQL."""
+    from tiger_slack_tui.postgres.embedded.server import is_supervised
+
+    return settings.conninfo is not None or is_supervised(_embedded(settings))
+
+
 def database_name(settings: Settings) -> str:
     """The database that the settings lead to, and the setting that says so; without user and password."""
     from tiger_slack_tui.postgres.addresses import EMBEDDED, database_name, from_setting
