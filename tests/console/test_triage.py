@@ -239,6 +239,10 @@ async def test_the_detail_of_a_gap_follows_what_becomes_of_it(tmp_path: Path) ->
         closed = replace(gap, closed_at=began + timedelta(minutes=5))
         backend.change(stored_findings=state(closed, NOW + 5))
         await shows(app, "✓ closed")
+        history = replace(gap, reason="joined", error="Slack does not show the channel")
+        backend.change(stored_findings=state(history, NOW + 10))
+        for words in ("✗ history", "✗ not finished", "history   7, joined"):
+            await shows(app, words)
 
 
 async def test_the_detail_of_an_event_is_read_again(

@@ -55,7 +55,7 @@ from tiger_slack_tui.store.import_messages import Channel
 log = logging.getLogger(__name__)
 
 _STOPPED = "it was stopped"
-_GONE = "the gap is gone, or has not ended"
+_GONE = "it is gone, or has not ended"
 _DELETED = (
     "Slack has the channel no longer: it was deleted or made private before its history was read"
 )
@@ -377,9 +377,10 @@ class Backfill:
         messages = result.messages
         log.log(
             logging.INFO if result.is_closed or result.error == _STOPPED else logging.WARNING,
-            "gap %d %s",
-            gap.id,
-            "is closed" if result.is_closed else f"stays open: {result.error}",
+            "%s is %s%s",
+            gap.title,
+            result.state,
+            "" if result.is_closed else f": {result.error}",
             extra={
                 "gap": gap.id,
                 "read": messages.read,

@@ -45,6 +45,13 @@ class GapResult:
     messages: Account = field(default_factory=Account)
     is_restricted: bool = False
 
+    @property
+    def state(self) -> str:
+        """What became of it, in words."""
+        if self.is_closed:
+            return "closed" if self.gap.is_loss else "read to its end"
+        return "still open" if self.gap.is_loss else "not finished"
+
     def as_json(self) -> dict[str, Any]:
         """As in `--json` and slack.gap.account."""
         return {

@@ -67,11 +67,7 @@ def restricted_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
 def result_lines(result: GapResult) -> Iterator[str]:
     """What became of a gap or a history."""
     gap, skipped = result.gap, sum(result.skipped_channels.values())
-    if result.is_closed:
-        state = "closed" if gap.is_loss else "read to its end"
-    else:
-        state = "still open" if gap.is_loss else "not finished"
-    yield f"{gap.title}, {gap.reason}: {state}"
+    yield f"{gap.title}, {gap.reason}: {result.state}"
     yield f"  {time_of(gap)}"
     yield (
         f"  {amount(result.channels, 'channel')} read, {skipped:,} skipped;"

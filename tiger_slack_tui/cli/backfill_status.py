@@ -103,8 +103,7 @@ def _gap_lines(gap: Gap, status: _Status) -> Iterator[str]:
     yield from wrapped(f"{gap.title}, {gap.reason}{where}: {_state(gap)}", hang=4)
     yield from wrapped(time_of(gap), 4)
     if gap.closed_at is not None:
-        done = "closed" if gap.is_loss else "read"
-        yield f"    {done} {format_time(gap.closed_at)}"
+        yield f"    {gap.state} {format_time(gap.closed_at)}"
         return
     if now := status.progress.get(gap.id):
         yield f"    {amount(now.read, 'message')} read, back to {format_time(now.reached)}"
@@ -116,9 +115,9 @@ def _state(gap: Gap) -> str:
     if gap.ended_at is None:
         return "not ended"
     if gap.closed_at is None:
-        return "open" if gap.is_loss else "not finished"
+        return gap.state
     inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
-    return f"{'closed' if gap.is_loss else 'read'}, {amount(inserted, 'message')} inserted"
+    return f"{gap.state}, {amount(inserted, 'message')} inserted"
 
 
 def time_of(gap: Gap) -> str:

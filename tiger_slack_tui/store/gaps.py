@@ -195,6 +195,13 @@ class Gap:
         return row_title(self.id, self.reason)
 
     @property
+    def state(self) -> str:
+        """Whether it is closed, in a word: a history is read, or not finished."""
+        if self.closed_at is None:
+            return "open" if self.is_loss else "not finished"
+        return "closed" if self.is_loss else "read"
+
+    @property
     def is_history(self) -> bool:
         """Whether it is the history of one channel. Such histories are read at once."""
         return self.channel_id is not None and self.reason in (BY_HAND, JOINED)

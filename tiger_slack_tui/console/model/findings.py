@@ -35,7 +35,7 @@ class Finding:
     """An event that was not simply stored, or a gap. `at` is when it was received or began, in seconds since 1970."""
 
     key: str
-    """The event_id, or "gap ID"."""
+    """The event_id, or the title of the gap or history."""
     kind: str
     at: float
     what: str

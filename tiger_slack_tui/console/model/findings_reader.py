@@ -130,13 +130,12 @@ def _of_row(row: EventRow) -> Finding:
 
 def _of_gap(gap: Gap, names: Names) -> Finding:
     end = age((gap.ended_at - gap.started_at).total_seconds()) if gap.ended_at else "goes on"
-    state = "open" if gap.closed_at is None else "closed"
     error = f": {gap.error}" if gap.error and gap.closed_at is None else ""
     return Finding(
-        key=f"gap {gap.id}",
+        key=gap.title,
         kind=GAP,
         at=gap.started_at.timestamp(),
-        what=state,
+        what=gap.state,
         channel=names.of(gap.channel_id) if gap.channel_id else "all",
         channel_id=gap.channel_id,
         user="-",

@@ -41,10 +41,11 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
 def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:
     """All about a gap: from when to when, why, and what a backfill found. `channel` is the name of its channel."""
     where = f"{channel} {gap.channel_id}" if gap.channel_id not in (None, channel) else channel
-    state: StyledText = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
+    is_open = gap.closed_at is None
+    state: StyledText = (f"✗ {gap.state}", BAD) if is_open else (f"✓ {gap.state}", GOOD)
     yield from pairs(
         width,
-        ("gap", f"{gap.id}, {gap.reason}"),
+        ("gap" if gap.is_loss else "history", f"{gap.id}, {gap.reason}"),
         ("state", state),
         ("from", f"{moment(gap.started_at)}Z"),
         ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "not ended yet"),

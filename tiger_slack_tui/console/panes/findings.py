@@ -22,6 +22,8 @@ KIND_STYLES: Mapping[str, tuple[str, str]] = {
     LATE: ("▲ late", NOTE),
     GAP: ("✗ gap", BAD),
 }
+_HISTORY: tuple[str, str] = ("✗ history", BAD)
+"""A history whose backfill has failed. It is listed with the gaps."""
 _WIDE = 90
 """Narrower tables have the name of the channel without its id, and no user."""
 _NARROW = Columns(
@@ -68,7 +70,8 @@ def findings_problem(model: Model) -> str | None:
 
 def paint_finding(row: Finding, width: int) -> Content:
     """A finding as a line of `width` cells."""
-    kind = KIND_STYLES[row.kind]
+    is_history = row.gap is not None and not row.gap.is_loss
+    kind = _HISTORY if is_history else KIND_STYLES[row.kind]
     first: list[StyledText] = [(clock(row.at), DIM), kind, row.what]
     if width < _WIDE:
         return _NARROW.row(width, [*first, row.channel, row.detail])

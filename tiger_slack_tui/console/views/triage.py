@@ -319,15 +319,15 @@ class TriageView(View):
             found = f"{amount(run.rows_seen, 'message')} read, {run.rows_changed:,} of them missing or older here"
             if run.outcome != RunOutcome.DONE:
                 raise TigerSlackError(f"{run.outcome}: {run.error or found}")
-            return f"Gap {gap.id}: {found}"
+            return f"{gap.title.capitalize()}: {found}"
 
         details = (
             f"{gap.reason}, {moment(gap.started_at)}Z to {moment(gap.ended_at)}Z",
-            "Slack limits how fast its history can be read, so a long gap takes long.",
+            "Slack limits how fast its history can be read, so a long time takes long.",
             "Only missing messages are added. Newer content and deletions stay.",
         )
         self.host.confirm_and_run(
-            f"Backfill gap {gap.id}?",
+            f"Backfill {gap.title}?",
             details,
             verb="Backfill",
             what="Backfill",
