@@ -126,7 +126,11 @@ benchmark GROUP NAME *ARGS:
 
 # Build the Docker image
 build-image:
-    docker build --tag {{image}} .
+    docker build --build-arg TIGER_SLACK_COMMIT="$(git rev-parse --short=12 HEAD)" --tag {{image}} .
+
+# Prove what the image promises: user, demo, exit codes, health, SIGTERM; with docker, podman or buildah
+prove-image IMAGE=image:
+    scripts/prove-image {{IMAGE}}
 
 # Run the image with the settings in .env
 docker-run:

@@ -19,7 +19,7 @@ from tests.support import until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.mcp.access import Access
-from tiger_slack_tui.mcp.http import MOST_BODY, HttpOptions, Limits, make_app
+from tiger_slack_tui.mcp.http import MOST_BODY, Health, HttpOptions, Limits, make_app
 from tiger_slack_tui.mcp.run import make_service
 from tiger_slack_tui.mcp.server import make_server
 
@@ -37,7 +37,8 @@ async def serving(
         Settings(home=home, conninfo=conninfo), lambda: nullcontext(conninfo), Access()
     )
     server = make_server(service)
-    app = make_app(server, options or HttpOptions.parse("0.0.0.0:1", TOKEN, ["slack.test"]), limits)
+    options = options or HttpOptions.parse("0.0.0.0:1", TOKEN, ["slack.test"])
+    app = make_app(server, options, service.is_ready, limits)
     transport = httpx2.ASGITransport(app=app)
     async with (
         server.session_manager.run(),
@@ -72,6 +73,31 @@ async def test_what_is_refused(conninfo: str, tmp_path: Path) -> None:
     only = Limits(concurrent=0)
     async with serving(conninfo, tmp_path, only) as client:
         assert (await client.post("/mcp", json=PING)).headers["Retry-After"] == "1"
+
+
+async def test_health(conninfo: str, tmp_path: Path) -> None:
+    """Without a token, without a limit, and not only a promise: it asks the database, but not for each request."""
+    stranger = {"Authorization": "", "Host": "10.0.0.1:8765"}
+    async with serving(conninfo, tmp_path, Limits(burst=0)) as client:
+        assert (await client.get("/healthz", headers=stranger)).json() == {"alive": True}
+        answer = await client.get("/readyz", headers=stranger)
+        assert (answer.status_code, answer.json()) == (200, {"ready": True, "problems": []})
+        assert (await client.post("/readyz", headers=stranger)).status_code == 401
+    async with serving("host=127.0.0.1 port=1", tmp_path, Limits()) as client:
+        answer = await client.get("/readyz", headers=stranger)
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        assert "127.0.0.1" not in answer.text
+    asked: list[float] = []
+    now = [0.0]
+
+    async def is_ready() -> bool:
+        asked.append(now[0])
+        return True
+
+    health = Health(is_ready, clock=lambda: now[0])
+    for now[0] in (10.0, 11.0, 12.0):
+        await asyncio.gather(*(health.answer("/readyz") for _ in range(5)))
+    assert asked == [10.0, 12.0]
 
 
 async def test_the_clients_of_the_sdk(

@@ -1,19 +1,20 @@
-"""Serves clients over streamable HTTP, behind a token, checks of Host and Origin, and limits."""
+"""Serves clients over streamable HTTP, behind a token, checks of Host and Origin, and limits. Serves health."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tiger_slack_tui.base.errors import SettingsError
@@ -27,6 +28,8 @@ PATH = "/mcp"
 MOST_BODY = 256 * 1024
 """Bytes of a request."""
 _STOP_SECONDS = 2
+_READY_SECONDS = 2.0
+"""For how long an answer to /readyz is used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,47 @@ class Limits:
     clock: Callable[[], float] = time.monotonic
 
 
-class Guard:
-    """Lets only requests with the token to the app, and not too many."""
+class Health:
+    """Answers /healthz and /readyz. Everyone may ask, so the answers tell nothing else.
 
-    def __init__(self, app: ASGIApp, token: str | None, limits: Limits) -> None:
+    `is_ready` is called at most once in 2 s, and never twice at the same time: strangers cannot keep the database
+    busy with it.
+    """
+
+    def __init__(
+        self,
+        is_ready: Callable[[], Awaitable[bool]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._is_ready = is_ready
+        self._clock = clock
+        self._asked_at = 0.0
+        self._asking: asyncio.Future[bool] | None = None
+
+    async def answer(self, path: str) -> Response | None:
+        """The answer to a GET of the path; None for a path of something else."""
+        if path == "/healthz":
+            return JSONResponse({"alive": True})
+        if path == "/readyz":
+            ready = await self._ready()
+            problems = [] if ready else ["database: no answer to a query"]
+            return JSONResponse({"ready": ready, "problems": problems}, 200 if ready else 503)
+        return None
+
+    async def _ready(self) -> bool:
+        asking = self._asking
+        if asking is None or (asking.done() and self._clock() - self._asked_at >= _READY_SECONDS):
+            self._asked_at = self._clock()
+            asking = self._asking = asyncio.ensure_future(self._is_ready())
+        return await asyncio.shield(asking)  # one that leaves does not cancel it for the others
+
+
+class Guard:
+    """Lets only requests with the token to the app, and not too many. Health needs no token."""
+
+    def __init__(self, app: ASGIApp, token: str | None, limits: Limits, health: Health) -> None:
         self._app = app
+        self._health = health
         self._token = token
         self._limits = limits
         self._left = limits.burst
@@ -103,6 +142,9 @@ class Guard:
         """Answer a request, as an ASGI app does."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["method"] == "GET" and (found := await self._health.answer(scope["path"])):
+            await found(scope, receive, send)
             return
         refusal = self._refusal(scope)
         if refusal is not None:
@@ -150,8 +192,16 @@ class Guard:
         return True
 
 
-def make_app(server: MCPServer[None], options: HttpOptions, limits: Limits | None = None) -> Guard:
-    """The server as an ASGI app. Each request stands for itself, so that a proxy can spread them."""
+def make_app(
+    server: MCPServer[None],
+    options: HttpOptions,
+    is_ready: Callable[[], Awaitable[bool]],
+    limits: Limits | None = None,
+) -> Guard:
+    """The server as an ASGI app. Each request stands for itself, so that a proxy can spread them.
+
+    `is_ready` tells whether calls can be answered now.
+    """
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         json_response=True,
@@ -160,7 +210,7 @@ def make_app(server: MCPServer[None], options: HttpOptions, limits: Limits | Non
         transport_security=options.security(),
         host=options.host,
     )
-    return Guard(app, options.token, limits or Limits())
+    return Guard(app, options.token, limits or Limits(), Health(is_ready))
 
 
 def listen(options: HttpOptions) -> socket.socket:
@@ -176,12 +226,12 @@ def listen(options: HttpOptions) -> socket.socket:
 
 
 async def serve(
-    server: MCPServer[None], options: HttpOptions, limits: Limits | None = None
+    server: MCPServer[None], options: HttpOptions, is_ready: Callable[[], Awaitable[bool]]
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SettingsError."""
+    """Serve until SIGTERM or SIGINT. Arguments as for `make_app`. Raises SettingsError."""
     with listen(options) as listening:
         config = uvicorn.Config(
-            make_app(server, options, limits),
+            make_app(server, options, is_ready),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -63,6 +63,6 @@ async def _http(service: Service, options: HttpOptions) -> None:
     from tiger_slack_tui.mcp.http import serve
 
     try:
-        await serve(make_server(service), options)
+        await serve(make_server(service), options, service.is_ready)
     finally:
         service.database.close()

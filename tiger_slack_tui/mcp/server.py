@@ -57,6 +57,8 @@ TOOLS: tuple[Tool, ...] = (
 )
 _SECRET_ARGUMENTS = ("query", "cursor", "name", "user")
 """Arguments whose values the log does not have: they can be text of people."""
+_READY_SECONDS = 4.0
+"""Less than the 5 s that `tiger-slack health` waits."""
 _LOGGABLE = re.compile(r"[#A-Za-z0-9][A-Za-z0-9_.:+-]{0,39}")
 
 
@@ -80,6 +82,16 @@ class Service:
         spooled = await self._spooled(arguments) if tool == _name(why) else ()
         async with self._call(tool, arguments, spooled) as call:
             yield call
+
+    async def is_ready(self) -> bool:
+        """Whether the database answers a query within 4 s. The log says why it does not."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS), self.database.transaction() as connection:
+                await connection.execute("select")
+        except (TigerSlackError, TimeoutError) as error:
+            log.warning("not ready: %s", type(error).__name__)
+            return False
+        return True
 
     async def _spooled(self, arguments: Mapping[str, Any]) -> tuple[WaitingEvent, ...]:
         """The events in the spool for `why`, read outside of transactions, and only for a visible channel."""
