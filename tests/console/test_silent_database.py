@@ -18,6 +18,7 @@ from tiger_slack_tui.console.model import monitor as monitoring
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.panes.chrome import overall, problem_lines, status_line
+from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.store.arrivals import ArrivalReader, Arrivals
 
 
@@ -31,7 +32,7 @@ async def test_a_database_that_hangs_is_named_before_its_answer_is_given_up(
     conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hangs, pings = asyncio.Event(), 0
-    ping = monitoring.introspection.ping
+    ping = introspection.ping
 
     async def ping_once(connection: object) -> None:
         nonlocal pings
@@ -40,7 +41,7 @@ async def test_a_database_that_hangs_is_named_before_its_answer_is_given_up(
             await hangs.wait()
         await ping(connection)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(monitoring.introspection, "ping", ping_once)
+    monkeypatch.setattr(introspection, "ping", ping_once)
     monkeypatch.setattr(monitoring, "_SECONDS", 0.05)
     clock = ManualClock()
     monitor = Monitor(conninfo, JobSettings(), clock=clock)

@@ -46,7 +46,11 @@ async def web_api(
 
 def fixed(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """Answers with this."""
-    lines = {"Content-Type": "application/json", "Content-Length": str(len(body))} | (headers or {})
+    lines = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }
     head = f"HTTP/1.1 {status} Answer\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -29,21 +29,21 @@ class Command:
     """A command that is not a group."""
 
     words: tuple[str, ...]
-    click: click.Command
+    command: click.Command
 
     @property
     def arguments(self) -> list[click.Argument]:
-        return [p for p in self.click.params if isinstance(p, click.Argument)]
+        return [p for p in self.command.params if isinstance(p, click.Argument)]
 
     @property
     def options(self) -> list[click.Option]:
         """The options that take a value."""
-        return [p for p in self.click.params if isinstance(p, click.Option) and not p.is_flag]
+        return [p for p in self.command.params if isinstance(p, click.Option) and not p.is_flag]
 
     @property
     def flags(self) -> set[str]:
         """The options without a value."""
-        found = (p for p in self.click.params if isinstance(p, click.Option) and p.is_flag)
+        found = (p for p in self.command.params if isinstance(p, click.Option) and p.is_flag)
         return {name for option in found for name in option.opts}
 
     def line(self, *flags: str, **given: str) -> list[str]:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -53,7 +54,11 @@ def pgbouncer(conninfo: str, mode: str, **options: object) -> Iterator[str]:
             for path in (Path(directory), file):
                 os.chown(path, user.uid, user.gid)
         command = [PGBOUNCER, "-q", str(file)]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+        quiet: dict[str, Any] = {
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "cwd": "/",
+        }
         with subprocess.Popen(command, **quiet, **user.identity()) as process:
             try:
                 _wait(port, process)

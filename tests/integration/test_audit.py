@@ -14,6 +14,7 @@ from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.follow import begin_following, follow
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Effect, MessageTrail, Verdict, fetch_message_trail, read_spool
+from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.store.audit_events import (
     EventFilter,
@@ -23,7 +24,6 @@ from tiger_slack_tui.store.audit_events import (
     filter_conditions,
 )
 from tiger_slack_tui.store.names import (
-    NameUnknown,
     find_channel,
     find_channels,
     find_types,

@@ -315,8 +315,13 @@ async def test_readers_do_not_take_silence_for_completeness(
 async def test_a_channel_that_a_list_names_is_heard_once_connected(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    mine = [{"id": "C1", "name": "one", "is_member": True, "updated": 1_700_000_000_000}]
-    others = [{"id": "C2", "name": "two", "is_member": False}, {"id": "C3", "name": "three"}]
+    mine: list[dict[str, object]] = [
+        {"id": "C1", "name": "one", "is_member": True, "updated": 1_700_000_000_000}
+    ]
+    others: list[dict[str, object]] = [
+        {"id": "C2", "name": "two", "is_member": False},
+        {"id": "C3", "name": "three"},
+    ]
     async with await connect(conninfo) as connection:
         found = await upsert(connection, "channel", mine)  # a list of an export
         assert (await history.update_heard(connection, None), found.changed) == (0, 1)

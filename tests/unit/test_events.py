@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.slack.events import (
     Envelope,
     EventEffect,
-    Outcome,
     Route,
     parse_envelope,
     route,

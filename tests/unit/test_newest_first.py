@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_the_sums_are_those_of_all_histories() -> None:
     positions = []
     while (taken := order.take()) is not None:
         positions.append(taken.position)
-        state: Any = taken.reader.state
+        state = cast(Any, taken.reader).state
         state.account.read += chance.randint(1, 200)
         state.reached = min(state.reached + chance.random() / 3, 1.0)
         reader: Any = taken.reader

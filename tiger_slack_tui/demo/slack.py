@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -170,7 +170,7 @@ class LocalSlack:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def __aenter__(self) -> LocalSlack:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
