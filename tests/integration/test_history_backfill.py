@@ -19,7 +19,7 @@ from tests.histories import EPOCH, NOW, differences, history, read_histories
 from tests.support import make_engine, running, until
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
-from tiger_slack_tui.base.errors import SlackUnavailable
+from tiger_slack_tui.base.errors import DatabaseUnavailable, SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.checks.check import CheckState
@@ -200,26 +200,33 @@ async def test_a_token_that_is_revoked_in_the_middle(
     )
 
 
+@pytest.mark.parametrize("way", ["stopped", "session lost"])
 async def test_a_stop_accounts_for_the_channels_that_were_begun(
-    conninfo: str, database: psycopg.Connection[Any]
+    conninfo: str, database: psycopg.Connection[Any], way: str
 ) -> None:
     results: list[GapResult] = []
+    end_session = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'test' and datname = current_database()"
+    )
     async with LocalSlack(directory=history(4, 2000, replies=0)) as slack:
 
         def stop(_: BackfillProgress) -> None:
             if slack.calls["conversations.history"] == 3:
-                task.cancel()
+                task.cancel() if way == "stopped" else database.execute(end_session)
 
         task = asyncio.create_task(
             read_histories(slack, conninfo, results=results, on_progress=stop)
         )
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError, DatabaseUnavailable):
             await task
     (stored,) = database.execute("select count(*) from slack.message").fetchone() or (0,)
     assert sum(result.messages.inserted for result in results) == stored > 400
-    assert {result.error for result in results} == {"it was stopped"}
+    errors = {"it was stopped"} if way == "stopped" else {"the database ended it"}
+    assert {result.error for result in results} == errors
     kept = "select sum((account -> 'messages' ->> 'inserted')::int8), count(*) from slack.gap"
-    assert database.execute(kept).fetchone() == (stored, 4)
+    found = database.execute(kept).fetchone()
+    assert found == ((stored, 4) if way == "stopped" else (None, 4))
 
 
 async def test_names_and_address_are_stored_without_a_run(

@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+
+import psycopg
 
 from tiger_slack_tui.backfill.channel_reader import ChannelReader
 from tiger_slack_tui.backfill.newest_first import NewestFirst, OwedHistory
@@ -55,6 +57,7 @@ from tiger_slack_tui.store.import_messages import Channel
 log = logging.getLogger(__name__)
 
 _STOPPED = "it was stopped"
+_DATABASE = "the database ended it"
 _GONE = "it is gone, or has not ended"
 _DELETED = (
     "Slack has the channel no longer: it was deleted or made private before its history was read"
@@ -162,7 +165,7 @@ class Backfill:
                     await self._begin_history(taken, order)
                 else:
                     await self._read_history(taken, taken.reader, order)
-        except (TigerSlackError, asyncio.CancelledError) as error:
+        except (TigerSlackError, psycopg.Error, asyncio.CancelledError) as error:
             await self._leave_histories(order.unfinished(), error)
             raise
         return True
@@ -222,19 +225,20 @@ class Backfill:
         self._on_result(result)
 
     async def _leave_histories(self, unread: Sequence[OwedHistory], error: BaseException) -> None:
-        """Record why histories were not read to their end, and what was read of them.
+        """Record why histories were not read to their end, and what was read of them, as far as the database answers.
 
         The job continues after a stop that nobody asked for.
         """
-        is_failure = isinstance(error, TigerSlackError)
-        reason = str(error.args[0]) if is_failure else _STOPPED
         results = [self._counted(history) for history in unread]
-        accounts: Mapping[int, Any] = {
-            result.gap.id: result.as_json()
-            for result in results
-            if is_failure or self._is_left(result.gap)
-        }
-        await gaps.fail(self._connection, accounts, reason)
+        if isinstance(error, TigerSlackError):
+            reason, left = str(error.args[0]), results
+        elif isinstance(error, psycopg.Error):
+            reason, left = _DATABASE, []
+        else:
+            reason, left = _STOPPED, [each for each in results if self._is_left(each.gap)]
+        if left:
+            accounts = {result.gap.id: result.as_json() for result in left}
+            await gaps.fail(self._connection, accounts, reason)
         for history, result in zip(unread, results, strict=True):
             result.error = reason
             if history.reader is not None:

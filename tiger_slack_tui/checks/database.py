@@ -97,7 +97,7 @@ async def _histories(connection: Connection) -> Check:
     if not unread.count:
         return Check("history", CheckState.OK, "all that is owed is read")
     found = f"{unread.count:,} not read to the end"
-    fix = "The job backfill reads what is owed. To read it now, and to see how far it is: tiger-slack backfill --all"
+    fix = "Each reason: tiger-slack backfill --status. To read what Slack allows: tiger-slack backfill --all"
     if unread.error is None:
         return Check("history", CheckState.OK, f"{found}; the job backfill reads on")
     return Check("history", CheckState.WARNING, f"{found}: {unread.error}", fix)
