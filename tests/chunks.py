@@ -144,6 +144,14 @@ def work_in(chunks: int) -> dict[str, Work]:
         ),
         "which have replies": lambda c: with_replies(c, [("C1", parent)]),
         "a week of a user": lambda c: newest(c, of_user, after=None, limit=9),
+        "the activity of a day": lambda c: fetch_value(
+            c, "select count(*) from slack.activity_daily where day = %s", (when(week).date(),)
+        ),
+        "the activity of a channel": lambda c: fetch_value(
+            c,
+            "select count(*) from slack.get_activity(%s, %s, '{C1}')",
+            (when(week), when(week) + timedelta(days=7)),
+        ),
         "a day of a channel": lambda c: fetch_top_level(
             c, "C1", since=when(week), until=when(week) + timedelta(days=1), before=None, n=9
         ),

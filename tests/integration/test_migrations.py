@@ -215,7 +215,7 @@ def test_the_real_files_document_every_table_and_column(conninfo: str) -> None:
     undocumented = """
         select count(*) from pg_class c
         left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-        where c.relnamespace = 'slack'::regnamespace and c.relkind in ('r', 'p')
+        where c.relnamespace = 'slack'::regnamespace and c.relkind in ('r', 'p', 'v')
         and (obj_description(c.oid) is null or col_description(c.oid, a.attnum) is null)
     """
     assert count(conninfo, undocumented) == 0

@@ -39,6 +39,7 @@ select count(*) from
     union all select * from slack.get_thread_from_end('C1', now())
     union all select * from slack.get_channel_by_range('C1')
   ) m
+, slack.activity_daily
 """
 
 

@@ -35,9 +35,9 @@ from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.search.search import search
+from tiger_slack_tui.store.activity import daily_activity
 from tiger_slack_tui.store.audit_events import EventFilter, fetch_page
 from tiger_slack_tui.store.conversations import (
-    count_activity,
     fetch_first_replies,
     fetch_top_level,
 )
@@ -354,7 +354,7 @@ async def test_readers_of_conversations_read_compressed_chunks(conninfo: str) ->
         assert [message.text for message in top] == ["n3", "n1", "n0"]
         replies = await fetch_first_replies(connection, "C1", ["1709251200.000000"], n=2)
         assert [message.text for message in replies] == ["n2", "n4"]
-        activity = await count_activity(
+        activity = await daily_activity(
             connection, everything, **period, channel_id=None, user_id=None, after=None, n=9
         )
         assert len(activity) == 5

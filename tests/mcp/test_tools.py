@@ -255,8 +255,8 @@ async def test_activity_gaps_and_why(workspace: Workspace, conninfo: str, tmp_pa
         answer = await client.ask("get_activity", **period)
         rows = [tuple(each.values()) for each in answer["activity"]]
         assert rows == [
-            ("2026-02-26", "C2", "sales", 1, 1, 0),
-            ("2026-02-25", "C1", "ops", 2, 2, 1),
+            ("2026-02-26", "C2", "sales", 1, 1, 0, 0),
+            ("2026-02-25", "C1", "ops", 2, 2, 1, 0, 60.0, 60.0),
         ]
         assert "may be missing" in answer["notes"][0]
         first = await client.ask("get_activity", **period, limit=1)

@@ -45,7 +45,7 @@ begin
     select 'table' as kind, c.oid::regclass::text as name
     from pg_class c
     where c.relnamespace = 'slack'::regnamespace
-    and c.relkind in ('r', 'p')
+    and c.relkind in ('r', 'p', 'v') -- "alter table" takes views, too
     union all
     select 'routine', p.oid::regprocedure::text
     from pg_proc p

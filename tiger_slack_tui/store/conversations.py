@@ -1,4 +1,4 @@
-"""Reads channels, users, threads and activity page by page, for readers who see only some channels.
+"""Reads channels, users and threads page by page, for readers who see only some channels.
 
 Each function that takes a channel's id trusts that the caller has checked it; the others take the visible channels.
 A page begins after the position that the caller gives, so that a change of the tables skips or repeats nothing.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
 from tiger_slack_tui.base.ids import ChannelId, SlackTs, UserId
@@ -83,23 +83,6 @@ select k.channel_id, k.ts
 from unnest(%(channels)s::text[], %(ts)s::text[], %(times)s::timestamptz[]) k (channel_id, ts, time)
 where k.time < any (slack.thread_times(k.channel_id, k.time))
 """
-_ACTIVITY: LiteralString = """
-select a.day, a.channel_id, a.messages, a.people, a.threads
-from
-( select (m.ts at time zone 'UTC')::date as day, m.channel_id, count(*) as messages
-  , count(distinct m.user_id) as people, count(distinct m.thread_ts) filter (where m.thread_ts <> m.ts) as threads
-  from slack.message m
-  where slack.is_visible(m.channel_id, %(visible)s::text[])
-  and m.ts >= %(since)s::timestamptz
-  and m.ts < %(until)s::timestamptz
-  and (%(channel)s::text is null or m.channel_id = %(channel)s)
-  and (%(user)s::text is null or m.user_id = %(user)s)
-  group by 1, 2
-) a
-where (a.day, a.channel_id) < (%(day)s::date, %(after_id)s)
-order by a.day desc, a.channel_id desc
-limit %(n)s
-"""
 _GAPS: LiteralString = """
 select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at
 from slack.gap g
@@ -141,18 +124,6 @@ class UserRow:
     is_bot: bool
     is_deactivated: bool
     email: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ActivityRow:
-    """What happened in a channel on a day of UTC."""
-
-    day: date
-    channel_id: ChannelId
-    messages: int
-    people: int
-    threads: int
-    """Threads with replies of that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,32 +208,6 @@ async def with_replies(
     }
     cursor = await connection.execute(_REPLIED, values, prepare=False)
     return {(channel_id, ts) for channel_id, ts in await cursor.fetchall()}
-
-
-async def count_activity(
-    connection: Connection,
-    visible: VisibleChannels,
-    *,
-    since: datetime,
-    until: datetime,
-    channel_id: ChannelId | None,
-    user_id: UserId | None,
-    after: tuple[str, str] | None,
-    n: int,
-) -> list[ActivityRow]:
-    """Messages, people and threads by day and visible channel, the newest day first, after (day, channel)."""
-    day, after_id = after or ("infinity", "")
-    values = {
-        "visible": visible.parameter(),
-        "since": str(since),
-        "until": str(until),
-        "channel": channel_id,
-        "user": user_id,
-        "day": day,
-        "after_id": after_id,
-        "n": n,
-    }
-    return await fetch_rows(connection, ActivityRow, _ACTIVITY, values)
 
 
 async def gaps_between(

@@ -26,7 +26,7 @@ select p.proname as name, pg_get_function_arguments(p.oid) as arguments, pg_get_
 , obj_description(p.oid, 'pg_proc') as comment
 from pg_proc p
 where p.pronamespace = 'slack'::regnamespace
-and p.proname ~ '^(find|search)_(user|channel)_by_|^get_(thread|channel)_|^get_messages$'
+and p.proname ~ '^(find|search)_(user|channel)_by_|^get_(thread|channel)_|^get_(messages|activity)$'
 order by p.proname, p.oid
 """
 

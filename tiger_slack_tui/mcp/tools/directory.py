@@ -13,9 +13,9 @@ from tiger_slack_tui.mcp.call import ArgumentWrong, Call, name_filter
 from tiger_slack_tui.mcp.cursors import CursorValues, CursorWrong
 from tiger_slack_tui.mcp.quoting import quote, quote_name
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
+from tiger_slack_tui.store.activity import daily_activity
 from tiger_slack_tui.store.conversations import (
     GapRow,
-    count_activity,
     gaps_between,
     list_channels,
     list_users,
@@ -84,6 +84,14 @@ class ActivityInfo(AnswerModel):
     messages: int
     people: int = Field(description="People who wrote.")
     threads: int = Field(description="Threads in which people replied.")
+    reactions: int = Field(description="Reactions to the messages of the day.")
+    first_reply_p50: float | None = Field(
+        default=None,
+        description="Seconds until the first reply to a message of the day, the median. Absent if none has replies.",
+    )
+    first_reply_p90: float | None = Field(
+        default=None, description="The same, for 90 % of the messages with replies."
+    )
 
 
 class Activity(AnswerPage):
@@ -208,12 +216,15 @@ async def get_activity(
     limit: Limit = 200,
     cursor: Cursor = None,
 ) -> Activity:
-    """Count messages, people and threads by day (UTC) and channel: of 7 days, or of a period of at most 92."""
+    """Count messages, people, threads and reactions by day (UTC) and channel: of 7 days, or of at most 92.
+
+    With the time until the first reply.
+    """
     begin, end = _activity_period(call, since, until)
     channel_id = await call.channel(channel) if channel else None
     user_id = await call.user(user) if user else None
     after = call.position(str, str)
-    found = await count_activity(
+    found = await daily_activity(
         call.connection,
         call.visible,
         since=begin,
@@ -232,6 +243,9 @@ async def get_activity(
             messages=row.messages,
             people=row.people,
             threads=row.threads,
+            reactions=row.reactions,
+            first_reply_p50=row.first_reply_p50,
+            first_reply_p90=row.first_reply_p90,
         )
         for row in found[:limit]
     )
