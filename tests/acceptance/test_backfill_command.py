@@ -162,8 +162,9 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         await until(lambda: slack.calls["conversations.history"] == 2)
         await until(lambda: count(conninfo, "select count(*) from slack.message") == 30)
         process.send_signal(signal.SIGTERM)  # it would wait for a minute
-        _, err = await asyncio.wait_for(process.communicate(), 20)
+        account, err = await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == 1
+        assert b"30 messages read = 30 inserted" in account
         assert b"restricts this app to one call a minute" in err
         assert b"To continue: tiger-slack backfill --history 2" in err
         assert b"Traceback" not in err

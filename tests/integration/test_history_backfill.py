@@ -155,7 +155,7 @@ async def test_each_channel_ends_in_a_clear_state_and_harms_no_other(
         slack.refuse_channel = dict(zip(channels, errors, strict=False))
         ended = await read_histories(slack, conninfo)
         assert ended.outcome == "incomplete"
-        assert str(ended.error).startswith("4 of 6 gaps not closed: ")
+        assert str(ended.error).startswith("4 of 6 gaps and histories are not finished; history ")
         checks = [check async for check in check_database(conninfo, "it")]
         assert [(c.state, c.found[:22]) for c in checks if c.name == "history"] == [
             (CheckState.WARNING, "4 not read to the end:")

@@ -23,12 +23,12 @@ from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
-from tiger_slack_tui.cli.backfill_lines import account_lines, plan_lines, result_lines
+from tiger_slack_tui.cli.backfill_lines import account_lines, plan_lines, result_json, result_lines
 from tiger_slack_tui.cli.backfill_status import show_status
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped, wrapped_item
 from tiger_slack_tui.cli.progress import progress
-from tiger_slack_tui.cli.stopping import run_until_stopped
+from tiger_slack_tui.cli.stopping import CommandStopped, run_until_stopped
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.database import database
@@ -88,14 +88,19 @@ class BackfillRequest:
 
 @dataclass(slots=True)
 class _BackfillEnd:
-    run: JobRun
-    results: list[GapResult]
+    """What became of the command so far."""
+
+    run: JobRun | None = None
+    """None before it has ended."""
+    results: list[GapResult] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     """Names of the channels with #, by id."""
+    plan: HistoryPlan | None = None
+    """If there is only a plan to show."""
 
     @property
     def exit_code(self) -> int:
-        if self.run.outcome not in _ENDED:
+        if self.run is None or self.run.outcome not in _ENDED:
             return 1
         return 3 if any(result.error for result in self.results) else 0
 
@@ -197,15 +202,18 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
     ):
         named = with_defaults(conninfo, application_name=loaded.instance)
         shown = BackfillFigures(printer)
-        work = _run(loaded, slack, request, named, shown)
-        ended = run_until_stopped(work, named, hint=lambda: _how_to_continue(request, shown.gaps))
-    if not isinstance(ended, _BackfillEnd):
-        _print_plan(ended, request)
+        ended = _BackfillEnd()
+        work = _run(loaded, slack, request, named, shown, ended)
+        try:
+            run_until_stopped(work, named, hint=lambda: _how_to_continue(request, shown.gaps))
+        except CommandStopped:
+            if ended.results:
+                _print(ended, request, shown.gaps)
+            raise
+    if ended.plan is not None:
+        _print_plan(ended.plan, request)
         return 0 if request.plan else 3
-    if request.as_json:
-        click.echo(json.dumps(_as_json(ended), default=str, indent=2))
-    else:
-        click.echo("\n".join(_as_text(ended, request, shown.gaps)))
+    _print(ended, request, shown.gaps)
     return ended.exit_code
 
 
@@ -229,8 +237,9 @@ async def _run(
     request: BackfillRequest,
     conninfo: str,
     shown: BackfillFigures,
-) -> _BackfillEnd | HistoryPlan:
-    """Read the gaps. If there is only a plan to show, returns the plan."""
+    ended: _BackfillEnd,
+) -> None:
+    """Read the gaps, and note in `ended` what became of them, or the plan if there is only one to show."""
     # These take long to import, and --status does not need them.
     import aiohttp
 
@@ -239,17 +248,17 @@ async def _run(
     from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
     await migrate(conninfo)
-    results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
-        history, names = SlackHistory(web, on_wait=shown.wait), dict[str, str]()
+        history = SlackHistory(web, on_wait=shown.wait)
         if request.all:
             own = await _own_channels(web, history, request, conninfo)
-            names |= {item["id"]: f"#{item['name']}" for item in own if item.get("name")}
+            ended.names |= {item["id"]: f"#{item['name']}" for item in own if item.get("name")}
             plan = await _make_plan(web, history, request, own, conninfo)
             shown.planned = plan.time.total_seconds()
             if request.plan or (plan.is_restricted and not request.slow):
-                return plan
+                ended.plan = plan
+                return
             for line in plan_lines(plan, is_slow=request.slow):
                 shown.print(line)
             find = _find_all(request, [item["id"] for item in own], loaded.instance)
@@ -268,16 +277,15 @@ async def _run(
             history_since=None if request.all else loaded.jobs.history_since,
             is_by_operator=True,
             is_patient=request.slow or not request.all,
-            on_result=results.append,
+            on_result=ended.results.append,
             on_progress=shown.show,
         )
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
-        run = await runner.run(job, reason=RunReason.BY_HAND)
-        if not names:
-            ids = {result.gap.channel_id for result in results if result.gap.channel_id}
+        ended.run = await runner.run(job, reason=RunReason.BY_HAND)
+        if not ended.names:
+            ids = {result.gap.channel_id for result in ended.results if result.gap.channel_id}
             async with await connect(conninfo) as connection:
-                names = await marked_names(connection, ids)
-        return _BackfillEnd(run, results, names)
+                ended.names = await marked_names(connection, ids)
 
 
 async def _own_channels(
@@ -452,24 +460,14 @@ def _how_to_continue(request: BackfillRequest, gaps_: Sequence[Gap]) -> str:
     return f"To continue: tiger-slack backfill{named}"
 
 
-def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
-    return {
-        "outcome": ended.run.outcome,
-        "error": ended.run.error,
-        "gaps": [
-            {
-                "id": result.gap.id,
-                "reason": result.gap.reason,
-                "started_at": result.gap.started_at,
-                "ended_at": result.gap.ended_at,
-                "channel_id": result.gap.channel_id,
-                "is_closed": result.is_closed,
-                "error": result.error,
-            }
-            | result.as_json()
-            for result in ended.results
-        ],
-    }
+def _print(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]) -> None:
+    if not request.as_json:
+        click.echo("\n".join(_as_text(ended, request, gaps_)))
+        return
+    outcome, error = (ended.run.outcome, ended.run.error) if ended.run else ("cancelled", None)
+    gaps_json = [result_json(result) for result in ended.results]
+    found = {"outcome": outcome, "error": error, "gaps": gaps_json}
+    click.echo(json.dumps(found, default=str, indent=2))
 
 
 def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]) -> Iterator[str]:
@@ -482,12 +480,15 @@ def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]
     if is_short and histories:
         for line in account_lines(histories, ended.names):
             yield from wrapped_item(line)
-    if not ended.results and ended.run.outcome == RunOutcome.DONE:
+    run = ended.run
+    if run is None:
+        return
+    if not ended.results and run.outcome == RunOutcome.DONE:
         yield "There are no gaps to close, and no histories to read."
-    if ended.run.outcome == RunOutcome.SKIPPED:
-        yield from wrapped(f"Nothing was read, because a backfill runs already: {ended.run.error}.")
+    if run.outcome == RunOutcome.SKIPPED:
+        yield from wrapped(f"Nothing was read, because a backfill runs already: {run.error}.")
         yield "Its progress: tiger-slack jobs --status"
-    elif ended.run.outcome not in _ENDED:
-        why = f"The backfill is incomplete ({ended.run.outcome}): {ended.run.error or ''}"
+    elif run.outcome not in _ENDED:
+        why = f"The backfill is incomplete ({run.outcome}): {run.error or ''}"
         yield from wrapped(why, hang=2)
         yield from wrapped(f"What it read is stored. {_how_to_continue(request, gaps_)}")

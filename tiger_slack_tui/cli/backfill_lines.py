@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration
@@ -76,6 +76,20 @@ def result_lines(result: GapResult) -> Iterator[str]:
     yield f"  {_sum(result.messages)}"
     if result.error:
         yield f"  {visible(result.error)}"
+
+
+def result_json(result: GapResult) -> dict[str, Any]:
+    """What became of a gap or a history, for `--json`."""
+    gap = result.gap
+    return {
+        "id": gap.id,
+        "reason": gap.reason,
+        "started_at": gap.started_at,
+        "ended_at": gap.ended_at,
+        "channel_id": gap.channel_id,
+        "is_closed": result.is_closed,
+        "error": result.error,
+    } | result.as_json()
 
 
 def account_lines(results: Sequence[GapResult], names: Mapping[str, str]) -> Iterator[str]:

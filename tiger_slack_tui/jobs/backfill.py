@@ -20,7 +20,6 @@ from tiger_slack_tui.base.errors import (
     TigerSlackError,
 )
 from tiger_slack_tui.base.ids import TeamId
-from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import duration, parse_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.users import USERS
@@ -69,10 +68,11 @@ class _RunWatch:
 
     def incomplete(self) -> str | None:
         """Why gaps are not closed that were tried; None if all are."""
-        errors = [result.error for result in self.results.values() if not result.is_closed]
-        if not errors:
+        left = [result for result in self.results.values() if not result.is_closed]
+        if not left:
             return None
-        return f"{len(errors):,} of {amount(len(self.results), 'gap')} not closed: {errors[0]}"
+        found = f"{len(left):,} of {len(self.results):,} gaps and histories are not finished"
+        return f"{found}; {left[0].gap.title}: {left[0].error}"
 
     async def advance(self, now: BackfillProgress) -> None:
         """Save what was read."""
