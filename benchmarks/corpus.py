@@ -188,6 +188,11 @@ def fill(conninfo: str, messages: int, begin: datetime = START, days: int = DAYS
         connection.execute("set maintenance_work_mem = '1GB'")
         for index in indexes:
             connection.execute(index.encode())
+        connection.execute(
+            "insert into slack.channel_week (channel_id, week)"
+            " select distinct m.channel_id, date_bin('7 days', m.ts, 'epoch') from slack.message m"
+            " on conflict do nothing"
+        )
         connection.execute("update slack.search_progress set finished_at = now()")
         connection.execute("vacuum analyze slack.message, slack.message_search")
         _check(connection)

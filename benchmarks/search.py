@@ -1,10 +1,11 @@
 """Measures the search. Compare ratios of one run: absolute figures depend on the machine.
 
     python benchmarks/search.py queries [MESSAGES]   time of queries, size of the index, known items (1,000,000)
+    python benchmarks/search.py activity [MESSAGES]  time to count what is written, by day and channel (1,000,000)
     python benchmarks/search.py ingest               throughput of ingestion with search documents, and without
     python benchmarks/search.py imports [MESSAGES]   rate of imports with search documents, and without (40,000)
 
-`queries` searches the messages of corpus.py. The database is the embedded PostgreSQL, with fsync on.
+`queries` and `activity` read the messages of corpus.py. The database is the embedded PostgreSQL, with fsync on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 import statistics
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from corpus import CHANNELS, Stopwatch, Text, Took, corpus, shown, time_of
@@ -128,6 +129,29 @@ def queries(messages: int = 1_000_000) -> None:
         asyncio.run(_ask(conninfo, Text(), messages))
 
 
+_ACTIVITY: dict[str, LiteralString] = {
+    "a week": "slack.get_activity('2024-06-01Z', '2024-06-08Z')",
+    "a week, from the view": "slack.activity_daily where day between '2024-06-01' and '2024-06-07'",
+    "a quarter": "slack.get_activity('2024-04-01Z', '2024-07-01Z')",
+    "a quarter, with the sums that `stats` shows": "slack.get_activity('2024-04-01Z', '2024-07-01Z', sums => true)",
+    "a year of a channel": "slack.get_activity('2023-01-01Z', '2024-01-01Z', '{C00000025}')",
+    "five years": "slack.get_activity('2020-01-01Z', '2025-01-01Z')",
+}
+
+
+async def activity(messages: int = 1_000_000) -> None:
+    with corpus(messages) as conninfo:
+        async with await connect(conninfo) as connection:
+            watch = Stopwatch([connection.info.backend_pid])
+            for name, source in _ACTIVITY.items():
+                took = []
+                for _ in range(_ROUNDS):
+                    watch.lap()
+                    await connection.execute(b"select * from " + source.encode())
+                    took.append(watch.lap())
+                print(f"activity of {name}: {shown(took)}", flush=True)
+
+
 def ingest() -> None:
     ratios = []
     for _ in range(_ROUNDS):
@@ -206,6 +230,7 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
     figures: dict[str, Callable[..., Awaitable[None] | None]] = {
         "queries": queries,
+        "activity": lambda *messages: asyncio.run(activity(*messages)),
         "ingest": ingest,
         "imports": imports,
     }

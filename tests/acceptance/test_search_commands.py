@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 
 import psycopg
@@ -89,3 +90,64 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     with psycopg.connect(conninfo) as database:
         database.execute("update slack.search_progress set finished_at = null")
     assert "0 % of the history is indexed" in run("search", "nothing", code=1)
+
+
+def test_stats(conninfo: str, tmp_path: Path) -> None:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = in_this_process("stats", *arguments, cwd=tmp_path, DATABASE_URL=conninfo)
+        assert done.returncode == code, done.stderr + done.stdout
+        assert max(map(len, done.stdout.splitlines()), default=0) <= 79 or "--json" in arguments
+        return done
+
+    nothing = run()
+    assert nothing.stdout == ""
+    assert nothing.stderr.startswith("No messages from ")
+    assert json.loads(run("--json").stdout)["total"]["messages"] == 0
+
+    events = {
+        "Ev1": message(1, thread_ts=ts(1)),
+        "Ev2": message(91, user="U2", thread_ts=ts(1)),
+        "Ev3": message(2, channel="C2"),
+        "Ev4": reaction(1, 4),
+        "Ev5": message(90_000),
+    }
+    asyncio.run(store(conninfo, events))
+    with psycopg.connect(conninfo) as database:
+        rename = '{"channel": {"id": "C1", "name": "ops"}}'
+        database.execute("select slack.upsert_channel(%s)", (rename,))
+    period = ("--since", "2023-11-01", "--until", "2023-11-30")
+    head = (
+        "".join(
+            f"{name:>{width}}"
+            for name, width in (("messages", 9), ("people", 7), ("threads", 8), ("reactions", 10))
+        )
+        + "  reply p50  reply p90"
+    )
+    assert (
+        run(*period).stdout
+        == f"""\
+Messages from 2023-11-01 00:00:00 UTC to 2023-12-01 00:00:00 UTC
+
+Day                    {head}
+2023-11-14 ███████████         3      2       1         1 1 min 30 s 1 min 30 s
+2023-11-15 ████                1      1       0         0          -          -
+
+Channel                {head}
+#ops C1                        3      2       1         1 1 min 30 s 1 min 30 s
+C2                             1      1       0         0          -          -
+All                            4      2       1         1 1 min 30 s 1 min 30 s
+"""
+    )
+    assert "… and 1 channel more; --limit shows more.\n" in run(*period, "--limit", "1").stdout
+    assert "C2" not in run(*period, "--channel", "op*").stdout
+    found = json.loads(run(*period, "--json", "--user", "U2").stdout)
+    counts = {"messages": 1, "people": 1, "threads": 1, "reactions": 0}
+    counts |= {"first_reply_p50": None, "first_reply_p90": None}
+    assert found["total"] == counts
+    assert found["days"] == [{"day": "2023-11-14"} | counts]
+    assert found["channels"] == [{"channel_id": "C1", "channel_name": "ops"} | counts]
+    assert "Did you mean" in run("--channel", "opps", code=2).stderr
+    assert "neither a date" in run("--since", "soon", code=2).stderr
+    with psycopg.connect(conninfo) as database:
+        database.execute("update slack.search_progress set finished_at = null, ts = 'infinity'")
+    assert "First replies are known for 0 % of the history." in run(*period).stderr

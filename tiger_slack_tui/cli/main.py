@@ -48,6 +48,7 @@ _GROUPS = {
         "why": _Command("why", "why", "Explain why a message is stored, or why it is not."),
         "events": _Command("events", "events", "List received events and what became of each."),
         "event": _Command("events", "event", "Show one event in full."),
+        "stats": _Command("stats", "stats", "Show how much is written, by day and by channel."),
         "mcp": _Command("mcp", "mcp", "Let AI clients ask about the workspace, over MCP."),
     },
     "Rules": {
