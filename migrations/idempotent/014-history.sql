@@ -98,6 +98,25 @@ $func$;
 comment on function slack.lose_heard(text, tstzrange) is
   'Notes that messages of the channel of this period are missing for good, though the app was a member: a gap is closed whose backfill could not read the channel, or an event could not be stored. Locks the channel''s row.';
 
+create or replace function slack.regain_heard(channel text, ts timestamptz)
+returns void
+language plpgsql
+as $func$
+declare
+  tick constant interval := '1 microsecond';
+  known tstzmultirange;
+begin
+  perform from slack.channel c where c.id = channel for update;
+  known := slack.complete_history(channel);
+  if known @> ts - tick and known @> ts + tick and not known @> ts then
+    perform slack.add_heard(channel, tstzrange(ts, ts + tick));
+    perform slack.refresh_complete(channel);
+  end if;
+end
+$func$;
+comment on function slack.regain_heard(text, timestamptz) is
+  'Notes that a message is stored whose event had failed: if only this message was missing, the channel is complete again. Locks the channel''s row.';
+
 create or replace function slack.owe_history(channel text, until timestamptz)
 returns void
 language plpgsql

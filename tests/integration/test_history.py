@@ -15,15 +15,18 @@ import pytest
 from tests.archives import DAY, export, message, run_import, write_folder
 from tiger_slack_tui.audit.why import fetch_message_trail
 from tiger_slack_tui.audit.why_lines import why_lines
-from tiger_slack_tui.base.ids import ChannelId, SlackTs
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.migrate.files import shipped_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.slack.events import parse_envelope, route
+from tiger_slack_tui.slack.events import Route, parse_envelope, route
 from tiger_slack_tui.store import history
 from tiger_slack_tui.store.directory import upsert
+from tiger_slack_tui.store.events import EncodedEvent
+from tiger_slack_tui.store.replay import replay_events
 
 DAYS = 86_400
 OWN = "U0TIGER"
@@ -238,7 +241,9 @@ def test_a_gap_that_is_found_after_the_app_has_left_counts(
     assert complete(database) == (650, 700)
 
 
-def test_an_event_that_failed_is_missing(database: psycopg.Connection[Any]) -> None:
+async def test_an_event_that_failed_is_missing(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
     connected(database)
     ingest(database, event("member_joined_channel", 100))
     for n, (subtype, at) in enumerate([(None, 50), ("message_changed", 600), (None, 400)]):
@@ -248,7 +253,23 @@ def test_an_event_that_failed_is_missing(database: psycopg.Connection[Any]) -> N
         database.execute("select slack.ingest(%s)", (json.dumps([failed]),))
     query = "select complete_since = to_timestamp(400.500001) from slack.channel"
     assert database.execute(query).fetchone() == (True,)
-    # A backfill reads it.
+    # A replay stores it.
+    row = database.execute("select id from slack.event where event_id = 'EvF2'").fetchone()
+    assert row
+    message = {"type": "message", "channel": "C1", "ts": "400.500000", "user": "U1", "text": "x"}
+    again = {"outcome": "stored", "effects": ["message"], "event": message, "error": None}
+    record: Any = failed | again | {"id": row[0], "kept_channel_id": "C1"}
+    routed = Route("message", None, (), Outcome.STORED)
+    encoded = EncodedEvent(json.dumps(record).encode(), EventId("EvF2"), routed)
+    async with await connect(conninfo) as connection:
+        for dry_run, since in ((True, 401), (False, 100)):
+            await replay_events(connection, [encoded], dry_run=dry_run)
+            assert complete(database) == (since, None)
+    # Or a backfill reads it.
+    database.execute(
+        "select slack.lose_heard('C1', tstzrange(to_timestamp(400), to_timestamp(401)))"
+    )
+    assert complete(database) == (401, None)
     database.execute("select slack.add_history('C1', '{[1970-01-01Z,1970-01-01T00:10Z)}')")
     assert complete(database) == (0, None)
 

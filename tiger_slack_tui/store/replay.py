@@ -11,6 +11,7 @@ import orjson
 from psycopg.sql import SQL
 
 from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, TeamId
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 from tiger_slack_tui.store.events import EncodedEvent, as_array
@@ -31,6 +32,19 @@ _DISCARDED = SQL("e.discard_id = %(rule)s::int4")
 _NAMED = SQL("""e.event_id = any (%(event_ids)s)
 and e.event_ts = any (array(select d.event_ts from slack.delivery d where d.event_id = any (%(event_ids)s)))""")
 _REPLAY: LiteralString = "select slack.replay(%s::jsonb)::text"
+# In the order of locks.
+_REGAIN: LiteralString = """
+with stored as materialized
+( select r.channel_id, slack.to_timestamptz(r.message_ts) as ts
+  from jsonb_to_recordset(%(records)s::jsonb) as r (event_id text, type text, channel_id text, message_ts text)
+  where r.event_id = any (%(stored)s)
+  and r.type = 'message'
+  and r.message_ts is not null
+  order by r.channel_id collate "C"
+)
+select count(slack.regain_heard(s.channel_id, s.ts)::text)
+from stored s
+"""
 _KNOWN: LiteralString = "select d.event_id from slack.delivery d where d.event_id = any (%s)"
 
 
@@ -97,12 +111,16 @@ async def replay_events(
 ) -> dict[EventId, str]:
     """Replay the events in one transaction, which a `dry_run` rolls back. Returns the outcomes by event_id.
 
-    Events whose rows are gone are left out.
+    Events whose rows are gone are left out. A channel in which only messages of failed events were missing is then
+    complete again.
     """
+    records = as_array([event.record for event in events])
     async with connection.transaction(force_rollback=dry_run):
-        records = as_array([event.record for event in events])
         text = await fetch_value(connection, _REPLAY, (records,))
     outcomes: dict[EventId, str] = orjson.loads(text)
+    stored = [event_id for event_id, outcome in outcomes.items() if outcome == Outcome.STORED]
+    if stored and not dry_run:
+        await connection.execute(_REGAIN, {"records": records, "stored": stored})
     return outcomes
 
 
