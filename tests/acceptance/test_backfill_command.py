@@ -19,6 +19,7 @@ from tests.acceptance.test_processes import Program
 from tests.support import count, slack_in_a_thread, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -224,6 +225,17 @@ def test_a_plan_has_only_what_is_left_of_a_history_that_goes_on(
         assert "Histories: 0 read, 1 not finished, 1 of them stopped or with an error." in out
         assert "    30 messages read, back to " in out
         assert run(program, "backfill", "--history", "1", "--json")[0] == 0
+
+
+def test_a_backfill_that_runs_already_is_said_without_a_plan(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    with slack_in_a_thread(directory=directory(1)) as slack:
+        program = Program(slack, conninfo, tmp_path)
+        database.execute("select pg_advisory_lock(%s)", (BACKFILL_LOCK_KEY,))
+        code, out, err = run(program, "backfill", "--all")
+        assert (code, "a backfill runs already" in out, "To read:" in err) == (1, True, False)
+        assert slack.calls["conversations.history"] == 0
 
 
 def test_a_restricted_app_reads_the_whole_history_only_if_it_is_asked_to(

@@ -17,7 +17,7 @@ from tiger_slack_tui.slack.web import Identity, SlackWeb
 T = TypeVar("T")
 
 _LONGEST_WAIT = 60.0
-"""Seconds that a check waits if Slack asks for it."""
+"""Seconds that a check waits in all if Slack asks for it."""
 
 _MOST_SKEW = 2.0
 """Seconds between Slack's clock and this machine's; above that, lateness and gaps are measured wrongly."""
@@ -90,15 +90,17 @@ async def check_app_token(web: SlackWeb, on_wait: OnWait | None = None) -> Check
 
 
 async def _served(call: Callable[[], Awaitable[T]], on_wait: OnWait | None) -> T:
-    """The result of the call, also if Slack first asks to wait for at most a minute."""
-    try:
-        return await call()
-    except SlackUnavailable as error:
-        asked = error.retry_after or 1.0
-        if not error.is_rate_limit or asked > _LONGEST_WAIT:
-            raise
-    await wait(asked, on_wait)
-    return await call()
+    """The result of the call, also if Slack first asks to wait, in all for at most a minute."""
+    left = _LONGEST_WAIT
+    while True:
+        try:
+            return await call()
+        except SlackUnavailable as error:
+            asked = error.retry_after or 1.0
+            if not error.is_rate_limit or asked > left:
+                raise
+        left -= asked
+        await wait(asked, on_wait)
 
 
 SCOPES = (*_EVENTS, *_OTHER_SCOPES)

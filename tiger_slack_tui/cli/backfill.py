@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import NotFound, SettingsError
-from tiger_slack_tui.base.ids import ChannelId, TeamId
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.base.log_setup import log_of_command
-from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.backfill_lines import account_lines, plan_lines, result_json, result_lines
+from tiger_slack_tui.cli.backfill_request import (
+    BackfillRequest,
+    find_all,
+    gap_finder,
+    own_channels,
+    plan_histories,
+)
 from tiger_slack_tui.cli.backfill_status import show_status
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped, wrapped_item
@@ -34,56 +35,23 @@ from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
-from tiger_slack_tui.store.history_plan import begun_histories, grown_threads
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
-from tiger_slack_tui.store.names import channels_by_name, marked_names
+from tiger_slack_tui.store.names import marked_names
+from tiger_slack_tui.store.running_backfill import running_backfill
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.plan import HistoryPlan
     from tiger_slack_tui.backfill.result import GapResult
-    from tiger_slack_tui.jobs.backfill import FindGaps
-    from tiger_slack_tui.slack.paged_history import SlackHistory
-    from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
 """Gaps and histories that `--status` shows by default."""
 _MOST_NAMED = 5
 """Most gaps that the command to continue names."""
-_BEGINNING = datetime.fromtimestamp(0, UTC)
-"""Slack has no earlier messages."""
 _LONGEST = 366 * 86_400.0
 """Seconds that a backfill may take. At 50 calls a minute, years of history take days."""
-
-
 _ENDED = (RunOutcome.DONE, RunOutcome.INCOMPLETE)
 """The outcomes of a run that came to its end. Of an incomplete one, the results say what is left."""
-
-
-class NoSuchGap(NotFound):
-    """No gap has this number."""
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillRequest:
-    """The arguments, as they were given."""
-
-    gap_ids: tuple[int, ...]
-    channels: tuple[str, ...]
-    since: str | None
-    until: str | None
-    as_json: bool
-    all: bool = False
-    slow: bool = False
-    plan: bool = False
-
-    @property
-    def command(self) -> str:
-        """The command that goes on with `--all`."""
-        given = [f"--channel {shlex.quote(visible(name))}" for name in self.channels]
-        given += [f"--since {shlex.quote(visible(self.since))}"] if self.since else []
-        return " ".join(["tiger-slack backfill --all", *given, *(["--slow"] if self.slow else [])])
 
 
 @dataclass(slots=True)
@@ -194,7 +162,7 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
 
     Raises SettingsError for wrong arguments, and what keeps the job from starting.
     """
-    _check_request(request)
+    request.check()
     log_of_command(loaded, printed=[RUNNER_LOG])
     with (
         database(loaded, creates=True, session=True) as conninfo,
@@ -215,20 +183,6 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
         return 0 if request.plan else 3
     _print(ended, request, shown.gaps)
     return ended.exit_code
-
-
-def _check_request(request: BackfillRequest) -> None:
-    """Raises SettingsError for options that exclude each other."""
-    if request.until is not None and (request.since is None or request.all):
-        raise SettingsError("--until needs --since, and excludes --all.")
-    if request.channels and request.since is None and not request.all:
-        raise SettingsError("--channel needs --all or --since.")
-    if (request.plan or request.slow) and not request.all:
-        raise SettingsError("--plan and --slow need --all.")
-    if request.gap_ids and (request.since is not None or request.all):
-        raise SettingsError(
-            "--gap and --history exclude --since and --all: a gap or a history has its own times."
-        )
 
 
 async def _run(
@@ -252,18 +206,19 @@ async def _run(
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
         history = SlackHistory(web, on_wait=shown.wait)
         if request.all:
-            own = await _own_channels(web, history, request, conninfo)
+            own = await own_channels(web, history, request, conninfo)
             ended.names |= {item["id"]: f"#{item['name']}" for item in own if item.get("name")}
-            plan = await _make_plan(web, history, request, own, conninfo)
-            shown.planned = plan.time.total_seconds()
-            if request.plan or (plan.is_restricted and not request.slow):
-                ended.plan = plan
-                return
-            for line in plan_lines(plan, is_slow=request.slow):
-                shown.print(line)
-            find = _find_all(request, [item["id"] for item in own], loaded.instance)
+            if request.plan or not await _is_running(conninfo):  # else the job says so
+                plan = await plan_histories(web, history, request, own, conninfo)
+                shown.planned = plan.time.total_seconds()
+                if request.plan or (plan.is_restricted and not request.slow):
+                    ended.plan = plan
+                    return
+                for line in plan_lines(plan, is_slow=request.slow):
+                    shown.print(line)
+            find = find_all(request, [item["id"] for item in own], loaded.instance)
         else:
-            find = await _gap_finder(request, conninfo, web, loaded.instance)
+            find = await gap_finder(request, conninfo, web, loaded.instance)
 
         async def find_and_count(connection: Connection, team: TeamId) -> list[Gap]:
             found = await find(connection, team)
@@ -288,51 +243,9 @@ async def _run(
                 ended.names = await marked_names(connection, ids)
 
 
-async def _own_channels(
-    web: SlackWeb, history: SlackHistory, request: BackfillRequest, conninfo: str
-) -> list[dict[str, Any]]:
-    """The conversations to read. Raises SettingsError if there are none, or for an unknown channel."""
-    from tiger_slack_tui.backfill.gap_backfill import readable_kinds
-    from tiger_slack_tui.slack.pages import retry
-
-    identity = await retry(web.identity)
-    own = await history.conversations(readable_kinds(identity.scopes))
-    if request.channels:
-        wanted = _matching(own, await _stored_names(conninfo), request.channels)
-        own = [item for item in own if item["id"] in wanted]
-    if not own:
-        raise SettingsError(
-            "The app is a member of no channel.",
-            hint="Slack shows the history of a channel only to its members: invite the app.",
-        )
-    return own
-
-
-async def _make_plan(
-    web: SlackWeb,
-    history: SlackHistory,
-    request: BackfillRequest,
-    own: Sequence[Mapping[str, Any]],
-    conninfo: str,
-) -> HistoryPlan:
-    """What is left to read of these conversations."""
-    from tiger_slack_tui.backfill.plan import make_plan
-    from tiger_slack_tui.slack.pages import pages
-
-    now = datetime.now(UTC)
-    since, _ = parse_period(request.since, None, now)
-    listed = [item async for page in pages(web.channels_page) for item in page.items]
+async def _is_running(conninfo: str) -> bool:
     async with await connect(conninfo) as connection:
-        begun = await begun_histories(
-            connection,
-            [item["id"] for item in own],
-            since=max(since or _BEGINNING, _BEGINNING),
-            until=now,
-        )
-        count_threads = partial(grown_threads, connection)
-        return await make_plan(
-            history, own, listed, since=since, now=now, begun=begun, count_threads=count_threads
-        )
+        return await running_backfill(connection) is not None
 
 
 def _print_plan(plan: HistoryPlan, request: BackfillRequest) -> None:
@@ -343,113 +256,6 @@ def _print_plan(plan: HistoryPlan, request: BackfillRequest) -> None:
     is_result = request.plan  # else it says why nothing was read
     for line in plan_lines(plan, is_slow=request.slow):
         click.echo("\n".join(wrapped(line, hang=2, err=not is_result)), err=not is_result)
-
-
-def _find_all(request: BackfillRequest, channels: Sequence[ChannelId], instance: str) -> FindGaps:
-    """The function that finds the histories of these channels."""
-    now = datetime.now(UTC)
-    since, _ = parse_period(request.since, None, now)
-    begin = max(since or _BEGINNING, _BEGINNING)
-    if begin >= now:
-        raise SettingsError("--since is in the future.")
-
-    async def find(connection: Connection, team: TeamId) -> list[Gap]:
-        return await gaps.add_histories(
-            connection,
-            team=team,
-            channels=channels,
-            since=begin,
-            until=max(min(now, await gaps.database_time(connection)), begin),
-            instance=instance,
-        )
-
-    return find
-
-
-async def _gap_finder(
-    request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str
-) -> FindGaps:
-    """The function that finds the job's gaps once it has its lock. Raises SettingsError for wrong arguments."""
-    if request.gap_ids:
-        await _check_gaps(request.gap_ids, conninfo)
-    now = datetime.now(UTC)
-    since, end = parse_period(request.since, request.until, now)
-    until = min(end or now, now)
-    if since and since >= until:
-        raise SettingsError("--since is in the future.")
-    channels: list[ChannelId | None] = [None]
-    if request.channels:
-        from tiger_slack_tui.slack.paged_history import SlackHistory
-
-        own = await _own_channels(web, SlackHistory(web), request, conninfo)
-        channels = [item["id"] for item in own]
-
-    async def find(connection: Connection, team: TeamId) -> list[Gap]:
-        if request.gap_ids:
-            return await gaps.get(connection, request.gap_ids)
-        if since is None:
-            return await gaps.due(connection, team, growing=True)
-        ended = max(min(until, await gaps.database_time(connection)), since)
-        async with connection.transaction():
-            return [
-                await gaps.add(
-                    connection,
-                    team=team,
-                    since=since,
-                    until=ended,
-                    channel=channel,
-                    instance=instance,
-                )
-                for channel in channels
-            ]
-
-    return find
-
-
-async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
-    async with await connect(conninfo) as connection:
-        found = {gap.id: gap for gap in await gaps.get(connection, ids)}
-    for number in ids:
-        if number not in found:
-            raise NoSuchGap(
-                f"There is no gap or history {number}.",
-                hint="To list them: tiger-slack backfill --status",
-            )
-        if found[number].ended_at is None:
-            raise SettingsError(f"Gap {number} has not ended yet: events may still be missing.")
-
-
-async def _stored_names(conninfo: str) -> Mapping[str, Sequence[ChannelId]]:
-    """The ids of channels by the names that the database knows, with earlier ones."""
-    async with await connect(conninfo) as connection:
-        return await channels_by_name(connection)
-
-
-def _matching(
-    listed: Sequence[Mapping[str, Any]],
-    stored: Mapping[str, Sequence[ChannelId]],
-    wanted: Sequence[str],
-) -> set[ChannelId]:
-    """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one."""
-    ids = [item["id"] for item in listed]
-    names = {item["id"]: [item["name"]] for item in listed if item.get("name")}
-    by_name = [name for (name,) in names.values()]
-    for earlier, known in stored.items():
-        for id_ in known:
-            names.get(id_, []).append(earlier)
-    found: set[ChannelId] = set()
-    for name in dict.fromkeys(wanted):
-        patterns = NamePatterns([name])
-        matching = [id_ for id_ in ids if patterns.match(id_, *names.get(id_, ()))]
-        if not matching:
-            meant = suggestion(name, by_name, before="#")
-            invite = "Slack shows the history of a channel only to its members: invite the app."
-            raise SettingsError(
-                f"The app is in no channel that matches {visible(name)!r}.",
-                hint=f"{meant} {invite}" if meant else invite,
-            )
-        found |= set(matching)
-    return found
 
 
 def _how_to_continue(request: BackfillRequest, gaps_: Sequence[Gap]) -> str:
@@ -487,7 +293,7 @@ def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]
         yield "There are no gaps to close, and no histories to read."
     if run.outcome == RunOutcome.SKIPPED:
         yield from wrapped(f"Nothing was read, because a backfill runs already: {run.error}.")
-        yield "Its progress: tiger-slack jobs --status"
+        yield "Its progress: tiger-slack backfill --status"
     elif run.outcome not in _ENDED:
         why = f"The backfill is incomplete ({run.outcome}): {run.error or ''}"
         yield from wrapped(why, hang=2)
