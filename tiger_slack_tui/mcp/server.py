@@ -37,6 +37,7 @@ from tiger_slack_tui.mcp.tools.directory import get_activity, get_channels, get_
 from tiger_slack_tui.mcp.tools.messages import get_message_context, get_thread_messages, search
 from tiger_slack_tui.mcp.tools.why import why
 from tiger_slack_tui.mcp.visible_now import VisibleNow
+from tiger_slack_tui.postgres.queries import ping
 from tiger_slack_tui.postgres.read_only import ReadOnlyDatabase
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Service:
         """Whether the database answers a query within 4 s. The log says why it does not."""
         try:
             async with asyncio.timeout(_READY_SECONDS), self.database.transaction() as connection:
-                await connection.execute("select")
+                await ping(connection)
         except (TigerSlackError, TimeoutError) as error:
             log.warning("not ready: %s", type(error).__name__)
             return False

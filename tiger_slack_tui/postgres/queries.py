@@ -54,3 +54,8 @@ async def fetch_row(
 def to_json(value: Any) -> str:
     """The value as JSON, for a parameter of type jsonb. Raises TypeError if it is nested too deeply."""
     return orjson.dumps(value).decode()
+
+
+async def ping(connection: Connection) -> None:
+    """Ask the database for nothing. Raises psycopg.Error if it does not answer."""
+    await connection.execute("select")
