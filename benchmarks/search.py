@@ -139,17 +139,21 @@ _ACTIVITY: dict[str, LiteralString] = {
 }
 
 
-async def activity(messages: int = 1_000_000) -> None:
+async def _count(conninfo: str) -> None:
+    async with await connect(conninfo) as connection:
+        watch = Stopwatch([connection.info.backend_pid])
+        for name, source in _ACTIVITY.items():
+            took = []
+            for _ in range(_ROUNDS):
+                watch.lap()
+                await connection.execute(b"select * from " + source.encode())
+                took.append(watch.lap())
+            print(f"activity of {name}: {shown(took)}", flush=True)
+
+
+def activity(messages: int = 1_000_000) -> None:
     with corpus(messages) as conninfo:
-        async with await connect(conninfo) as connection:
-            watch = Stopwatch([connection.info.backend_pid])
-            for name, source in _ACTIVITY.items():
-                took = []
-                for _ in range(_ROUNDS):
-                    watch.lap()
-                    await connection.execute(b"select * from " + source.encode())
-                    took.append(watch.lap())
-                print(f"activity of {name}: {shown(took)}", flush=True)
+        asyncio.run(_count(conninfo))
 
 
 def ingest() -> None:
@@ -230,7 +234,7 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
     figures: dict[str, Callable[..., Awaitable[None] | None]] = {
         "queries": queries,
-        "activity": lambda *messages: asyncio.run(activity(*messages)),
+        "activity": activity,
         "ingest": ingest,
         "imports": imports,
     }

@@ -18,6 +18,8 @@ import pytest
 from tests.archives import DAY, export, message, run_import, write_folder
 from tests.auditing import asking, at, store, ts
 from tests.auditing import message as received
+from tests.catalogue import read_catalogue
+from tests.integration.test_upgrade import load, read_rows
 from tests.support import SCALE, check, delivered, make_engine, running
 from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.preview import previews
@@ -132,6 +134,33 @@ async def test_hypertables_and_policies(conninfo: str) -> None:
     )
     assert policies == [("event", "45 days"), ("event", "90 days"), ("message", "45 days")]
     assert (await migration_status(conninfo, version=__version__, files=())).timescaledb is not None
+
+
+_POLICIES = """
+select hypertable_name, proc_name, schedule_interval, config - 'hypertable_id'
+from timescaledb_information.jobs
+where hypertable_schema = 'slack'
+union all
+select hypertable::text, 'columnstore', null, jsonb_build_array(segmentby, orderby)
+from timescaledb_information.hypertable_columnstore_settings
+order by 1, 2
+"""
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.4.0"])
+async def test_an_upgraded_database_is_as_a_new_one(conninfo: str, version: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        new = read_catalogue(connection), connection.execute(_POLICIES).fetchall()
+        connection.execute("drop schema slack cascade")
+        load(connection, version)
+        rows_before = read_rows(connection)
+        await migrated(conninfo)
+        assert (read_catalogue(connection), connection.execute(_POLICIES).fetchall()) == new
+        rows_after = read_rows(connection)
+    for table in ("message", "event"):
+        old = rows_before[table]
+        kept = [{name: row[name] for name in old[0]} for row in rows_after[table]]
+        assert sorted(map(str, kept)) == sorted(map(str, old))
 
 
 async def chunks_after_retention(conninfo: str, days: int) -> int:
