@@ -121,21 +121,21 @@ def test_stats(conninfo: str, tmp_path: Path) -> None:
             f"{name:>{width}}"
             for name, width in (("messages", 9), ("people", 7), ("threads", 8), ("reactions", 10))
         )
-        + "  reply p50  reply p90"
+        + "   reply p50   reply p90"
     )
     assert (
         run(*period).stdout
         == f"""\
 Messages from 2023-11-01 00:00:00 UTC to 2023-12-01 00:00:00 UTC
 
-Day                    {head}
-2023-11-14 ███████████         3      2       1         1 1 min 30 s 1 min 30 s
-2023-11-15 ████                1      1       0         0          -          -
+Day                  {head}
+2023-11-14 █████████         3      2       1         1  1 min 30 s  1 min 30 s
+2023-11-15 ███               1      1       0         0           -           -
 
-Channel                {head}
-#ops C1                        3      2       1         1 1 min 30 s 1 min 30 s
-C2                             1      1       0         0          -          -
-All                            4      2       1         1 1 min 30 s 1 min 30 s
+Channel              {head}
+#ops C1                      3      2       1         1  1 min 30 s  1 min 30 s
+C2                           1      1       0         0           -           -
+All                          4      2       1         1  1 min 30 s  1 min 30 s
 """
     )
     assert "… and 1 channel more; --limit shows more.\n" in run(*period, "--limit", "1").stdout
@@ -148,6 +148,7 @@ All                            4      2       1         1 1 min 30 s 1 min 30 s
     assert found["channels"] == [{"channel_id": "C1", "channel_name": "ops"} | counts]
     assert "Did you mean" in run("--channel", "opps", code=2).stderr
     assert "neither a date" in run("--since", "soon", code=2).stderr
+    assert "--since is in the future." in run("--since", "2999-01-01", code=2).stderr
     with psycopg.connect(conninfo) as database:
         database.execute("update slack.search_progress set finished_at = null, ts = 'infinity'")
     assert "First replies are known for 0 % of the history." in run(*period).stderr

@@ -10,6 +10,7 @@ import click
 
 from tiger_slack_tui.audit.words import format_channel, format_time
 from tiger_slack_tui.base import settings
+from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.text import amount, fit, visible
 from tiger_slack_tui.base.times import duration, parse_period
@@ -26,7 +27,7 @@ from tiger_slack_tui.store.names import find_channels, find_users, marked_names
 from tiger_slack_tui.store.search_index import IndexProgress, fetch_progress
 
 _DAYS = 7
-_NAME = 23
+_NAME = 21
 _BAR = _NAME - 12
 """Columns of a bar, behind the day."""
 _HEADS = (
@@ -34,8 +35,8 @@ _HEADS = (
     ("people", 7),
     ("threads", 8),
     ("reactions", 10),
-    ("reply p50", 11),
-    ("reply p90", 11),
+    ("reply p50", 12),
+    ("reply p90", 12),
 )
 """The columns behind the name, with their widths: 79 in all."""
 
@@ -90,6 +91,8 @@ def stats(
     end = end or now
     if begin is None:
         begin = (end - timedelta(days=_DAYS - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    elif begin >= end:
+        raise SettingsError("--since is in the future.")
     period = begin, end
 
     async def ask(connection: Connection) -> _Stats:
