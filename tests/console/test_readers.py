@@ -392,18 +392,31 @@ async def test_the_counts_of_events_are_read_from_the_database_part_by_part(
         " from generate_series(1, 200) n, generate_series(1, n) m",
         (end,),
     )
+    half_day = DAY // 2
+    newest = (end - 1) // half_day
+    database.execute(
+        "insert into slack.event (event_ts, received_at, event_id, event, outcome)"
+        " select to_timestamp((%s - n) * %s + 1), now(), 'H' || n || '-' || m, '{}', 'stored'"
+        " from generate_series(4, 200) n, generate_series(1, n) m",
+        (newest, half_day),
+    )
     database.commit()
     reader = EventCountsReader(conninfo, clock=clock)
     running = asyncio.create_task(reader.run())
     try:
         reader.keep_reading(DAY)
         await until(lambda: bool((found := reader.state(DAY)) and found.is_whole))
+        reader.keep_reading(90 * DAY)
+        await until(lambda: bool((found := reader.state(90 * DAY)) and found.is_whole))
     finally:
         running.cancel()
     found = reader.state(DAY)
     assert found is not None
     assert found.end == end
     assert found.rates == tuple(n / 600 for n in range(143, -1, -1))
+    found = reader.state(90 * DAY)
+    assert found is not None
+    assert found.rates[:-4] == tuple(n / half_day for n in range(179, 3, -1))
 
 
 async def test_events_of_a_rule_that_never_existed(conninfo: str) -> None:

@@ -125,6 +125,10 @@ async def check_readers(connection: psycopg.Connection[Any], conninfo: str, vers
 def test_a_database_of_a_newer_version_is_refused(conninfo: str, tmp_path: Path) -> None:
     asyncio.run(migrate(conninfo, version="999.1.0"))
     with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            "insert into slack.migration (file_name, applied_at_version, body)"
+            " values ('incremental/999-later.sql', '999.1.0', '')"
+        )
         before = read_catalogue(connection)
         for command in ("migrate", "run --no-ui", "import .", "jobs search"):
             said = in_this_process(*command.split(), cwd=tmp_path, DATABASE_URL=conninfo, **TOKENS)
@@ -134,6 +138,7 @@ def test_a_database_of_a_newer_version_is_refused(conninfo: str, tmp_path: Path)
                 in said.stderr
             ), command
             assert "Install version 999.1.0 or newer." in said.stderr, command
+            assert "999-later" not in said.stderr, command
         said = in_this_process("doctor", cwd=tmp_path, DATABASE_URL=conninfo)
         assert "the database has version 999.1.0" in said.stdout
         assert read_catalogue(connection) == before

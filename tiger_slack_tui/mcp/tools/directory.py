@@ -216,9 +216,9 @@ async def get_activity(
     limit: Limit = 200,
     cursor: Cursor = None,
 ) -> Activity:
-    """Count messages, people, threads and reactions by day (UTC) and channel: of 7 days, or of at most 92.
+    """Count messages, people, threads, reactions and the time until first replies, by day (UTC) and channel.
 
-    With the time until the first reply.
+    Of the last 7 days, or of a period of at most 92 days.
     """
     begin, end = _activity_period(call, since, until)
     channel_id = await call.channel(channel) if channel else None

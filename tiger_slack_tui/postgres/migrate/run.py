@@ -148,8 +148,8 @@ async def migrate(
             await check_server(connection)
             async with _lock(connection, report, lock_seconds):
                 state = await _fetch_state(connection)
-                _warn(files, state, report)
                 due = pending(files, state.applied, version=version, database_version=state.version)
+                _warn(files, state, report)
                 if due or state.version != version:
                     await _check_owner(connection)
                     await _apply(connection, due, state, version, report)
