@@ -178,13 +178,7 @@ async def make_plan(
         channels=len(own),
         kinds=dict(Counter(map(kind_of, own))),
         most_members=max((members[i] for i in own_ids if i in members), default=None),
-        not_joined=sum(
-            kind_of(each) == "public_channel"
-            and not each.get("is_member")
-            and not each.get("is_archived")
-            and each.get("id") not in own_ids
-            for each in listed
-        ),
+        not_joined=sum(each.get("id") not in own_ids and _can_join(each) for each in listed),
         since=since,
         begun=len({each.channel_id for each in begun if each.until < each.planned_until}),
         read=sum(each.read for each in begun),
@@ -193,6 +187,15 @@ async def make_plan(
         + sum(rest.threads for rest in rests),
         is_restricted=slack.is_restricted,
         pace=pace or HistoryPace(),
+    )
+
+
+def _can_join(conversation: Mapping[str, Any]) -> bool:
+    """Whether it is a public channel that the app is not a member of."""
+    return (
+        kind_of(conversation) == "public_channel"
+        and not conversation.get("is_member")
+        and not conversation.get("is_archived")
     )
 
 

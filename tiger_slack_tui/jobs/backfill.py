@@ -27,7 +27,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.paged_history import HistoryPace, SlackHistory
 from tiger_slack_tui.slack.pages import pages, retry
-from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.slack.web import Identity, SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.directory import upsert
 from tiger_slack_tui.store.gaps import Gap
@@ -113,11 +113,21 @@ class _ClosingRun:
     is_preempted: Callable[[], Awaitable[bool]] | None
     """Whether a gap was found that comes before histories. Without it, gaps are looked for only once."""
     is_patient: bool
+    is_by_operator: bool
 
-    async def close_all(self) -> None:
-        """Close gaps until there are no more that were not tried. Raises as `Backfill`."""
-        while await self._close_found() and self.is_preempted is not None:
-            pass
+    async def close_all(self, run: ActiveRun) -> None:
+        """Close gaps until there are no more that were not tried, and note in `run` if some stay open.
+
+        Raises as `Backfill`, but SlackRestricted only to an operator.
+        """
+        try:
+            while await self._close_found() and self.is_preempted is not None:
+                pass
+            run.incomplete = self.watch.incomplete()
+        except SlackRestricted as error:
+            if self.is_by_operator:
+                raise
+            run.incomplete = str(error)  # the gaps say it, too: an operator must decide
 
     async def _close_found(self) -> bool:
         """Look for gaps, and close them, until something else comes first. Returns whether there were any."""
@@ -193,12 +203,10 @@ def make_chosen_gaps_job(
     """
 
     async def work(run: ActiveRun) -> None:
-        identity = await retry(web.identity)
-        web.never_give_up()
-        team, watch = identity.team_id, _RunWatch(run, on_progress, on_result)
-        await save_workspace(run.connection, team, identity.team, identity.url)
+        identity = await _identify(run.connection, web)
         if is_by_operator:
             await _store_people(run.connection, web)
+        team, watch = identity.team_id, _RunWatch(run, on_progress, on_result)
         closing = Backfill(
             run.connection,
             history or SlackHistory(web, pace),
@@ -210,18 +218,26 @@ def make_chosen_gaps_job(
             history_since=_begin(history_since),
             before_step=LiveEvents(run.connection, on_wait=watch.wait).wait,
         )
-        is_preempted = partial(gaps.has_new_loss, run.connection, team) if repeats else None
-        found = partial(find, run.connection, team)
-        try:
-            await _ClosingRun(closing, watch, found, is_preempted, is_patient).close_all()
-            run.incomplete = watch.incomplete()
-        except SlackRestricted as error:
-            if is_by_operator:
-                raise
-            run.incomplete = str(error)  # the gaps say it, too: an operator must decide
+        closing_run = _ClosingRun(
+            closing,
+            watch,
+            partial(find, run.connection, team),
+            partial(gaps.has_new_loss, run.connection, team) if repeats else None,
+            is_patient,
+            is_by_operator,
+        )
+        await closing_run.close_all(run)
 
     # A history of years takes days. Each request has a time limit of its own.
     return Job(BACKFILL, BACKFILL_LOCK_KEY, work, has_time_limit=False)
+
+
+async def _identify(connection: Connection, web: SlackWeb) -> Identity:
+    """Ask Slack for the workspace, and store its address. From then on, no call is given up: work for hours begins."""
+    found = await retry(web.identity)
+    web.never_give_up()
+    await save_workspace(connection, found.team_id, found.team, found.url)
+    return found
 
 
 async def _store_people(connection: Connection, web: SlackWeb) -> None:
