@@ -233,7 +233,7 @@ def make_chosen_gaps_job(
 
 
 async def _identify(connection: Connection, web: SlackWeb) -> Identity:
-    """Ask Slack for the workspace, and store its address. From then on, no call is given up: work for hours begins."""
+    """Ask Slack for the workspace, and store its address. From then on, no call is given up: the work takes hours."""
     found = await retry(web.identity)
     web.never_give_up()
     await save_workspace(connection, found.team_id, found.team, found.url)
