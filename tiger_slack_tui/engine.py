@@ -444,7 +444,9 @@ class Engine:
                 )
                 await self._set_search_language()
             except DatabaseUnavailable as error:
-                self._pipeline.mark_database_away(str(error))
+                self._pipeline.mark_database_away(
+                    str(error.args[0])
+                )  # without what to do: we retry
                 tried.set()
                 failures += 1
                 await asyncio.sleep(backoff(failures, first=0.5, most=5))

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from textual.content import Content
 
 from tests.console.canned import (
     NOW,
@@ -41,7 +42,8 @@ from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.jobs import paint_size
-from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.console.panes.paint import as_is
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
@@ -228,10 +230,11 @@ async def test_what_was_not_read_yet_is_never_shown_as_none(tmp_path: Path, is_m
     )
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
         engine = replace(snapshot(), schema_since=None, problems=()) if is_made else None
-        backend.change(database=empty, engine=engine)
+        backend.change(database=empty, engine=engine, rates=Rates())
         await shows(app, "▶ migrating")
-        for key in "234":
-            await pilot.press(key)
+        await shows(app, "Events wait" if is_made else "There were no events yet.")
+        for keys in ("2", "3", "4", "7", ("6", "slash", "x", "enter")):
+            await pilot.press(*keys)
             await shows(app, "The schema is being migrated.")
             shown = screen_text(app)
             assert "schema migrating …" in shown
@@ -246,7 +249,18 @@ async def test_what_was_not_read_yet_is_never_shown_as_none(tmp_path: Path, is_m
             ):
                 assert fact not in shown
         backend.change(database=database_state(), engine=snapshot())
+        await shows(app, "no PostgreSQL listens")  # it is asked as soon as it can answer
+        await pilot.press("4")
         await shows(app, "There are no imports yet.")
+
+
+def test_a_long_text_of_an_empty_pane_is_folded() -> None:
+    pane: Pane[Content] = Pane(as_is, id="pane")
+    text = "The database does not have the tables of tiger-slack."
+    pane.show(Body(title="pane", empty_text=(text,)))
+    rows = [row.plain for row in pane._nothing(30, 10)]
+    assert " ".join(row.strip() for row in rows if row) == text
+    assert max(map(len, rows)) <= 30
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ STATES = {
     "starting": {
         "database": DatabaseState(),
         "rates": Rates(),
-        "engine": replace(snapshot(), slack_status="starting", problems=(), ack_by_type={}),
+        "engine": replace(snapshot(), slack_status="starting", received=0, acked=0, problems=(), ack_by_type={}),
     },
     "database-away": {
         "database": replace(database_state(), problem="connection refused", problem_since=NOW - 14, at=NOW - 14),

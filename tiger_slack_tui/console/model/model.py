@@ -156,6 +156,13 @@ class Model:
         since = engine.schema_since if engine else None
         return since is None or database.asked.get("migrations", since) < since
 
+    @property
+    def has_tables(self) -> bool:
+        """Whether the schema is there, as far as is known. Without it, questions about its tables only fail."""
+        found = self.database.migrations
+        is_empty = found is not None and found.database_version is None
+        return self.database.at is not None and not (is_empty and self.is_migrating)
+
     def is_old(self, *names: str) -> bool:
         """Whether one of the named answers of the database is old."""
         return self.is_database_old or any(name in self.database.problems for name in names)

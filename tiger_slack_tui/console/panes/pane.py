@@ -25,7 +25,7 @@ from tiger_slack_tui.console.panes.exported_rows import (
     OnRead,
     ReadRest,
 )
-from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
+from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, folded, line
 from tiger_slack_tui.console.panes.table_text import table_line, table_lines
 from tiger_slack_tui.console.time_slice import TimeSlice
 
@@ -485,6 +485,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             if self._arrangement.is_filtering:
                 return [line((f"  Searching {len(self._body.rows):,} rows …", DIM))]
             return [line((f"  No row contains {self.filter_text!r}. Esc shows all.", DIM))]
-        texts = list(self._body.empty_text)
-        above = max((room - len(texts)) // 3, 0)
-        return [Content("")] * above + [line((f"  {text}", DIM)) for text in texts]
+        texts = [line((f"  {text}", DIM)) for text in self._body.empty_text]
+        rows = [row for text in texts for row in folded(text, width)]
+        above = max((room - len(rows)) // 3, 0)
+        return [Content("")] * above + rows

@@ -98,6 +98,7 @@ class EventsView(View):
 
     def on_mount(self) -> None:
         self._list = EventList()
+        self._model: Model | None = None
         self._text = ""
         """The filters as they were typed."""
         self._is_reading = False
@@ -120,7 +121,8 @@ class EventsView(View):
             self._event.show_event(event.row.event_id, pause=LOOK_SECONDS)
 
     def show(self, model: Model) -> None:
-        if not model.is_frozen and not self._is_reading:
+        self._model = model
+        if model.has_tables and not model.is_frozen and not self._is_reading:
             self._read_if_due()
         self._show_list()
         row = self._pane.row
@@ -191,7 +193,9 @@ class EventsView(View):
         )
 
     def _empty(self) -> Sequence[str]:
-        found = self._list
+        found, model = self._list, self._model
+        if model is not None and not (model.has_tables or found.is_wrong):
+            return (model.asking_text,)
         if found.failure is not None:
             return (*filter(None, found.failure), "/ changes the filters.")
         if found.at is None:
@@ -230,7 +234,8 @@ class EventsView(View):
     def _look_for(self, query: EventQuery) -> None:
         self._list = EventList(query=query)
         self._pane.follow()
-        self._start_reading(self._list, is_more=False)
+        if self._model is None or self._model.has_tables:
+            self._start_reading(self._list, is_more=False)
 
     def back(self) -> bool:
         if not self._text:

@@ -140,11 +140,17 @@ class MessagesView(View):
 
     def show(self, model: Model) -> None:
         self._model = model
-        if not self._is_searching and (self._is_retry_due or self._is_near_end):
+        is_due = self._is_unread or self._is_retry_due or self._is_near_end
+        if model.has_tables and not self._is_searching and is_due:
             self._search(self._found, pause=0)
         self._wrap_again_if_resized()
         self._show_results()
         self._show_context()
+
+    @property
+    def _is_unread(self) -> bool:
+        found = self._found
+        return bool(found.text) and found.page is None and found.failure is None
 
     @property
     def _is_retry_due(self) -> bool:
@@ -189,7 +195,7 @@ class MessagesView(View):
         self._found = SearchResults(text=text, newest=self._found.newest)
         self._results.follow()
         self._forget_context()
-        if text:
+        if text and (self._model is None or self._model.has_tables):
             self._search(self._found, pause=pause)
         else:
             self.workers.cancel_group(self, "search")
@@ -268,7 +274,8 @@ class MessagesView(View):
         if not found.text:
             return ("/ searches all stored messages.", "? shows what can be written.")
         if found.page is None:
-            return ("Searching …",)
+            model = self._model
+            return ("Searching …" if model is None or model.has_tables else model.asking_text,)
         return (
             "No message matches.",
             *(f"{text}." for text in [_indexed(found.page)] if text),

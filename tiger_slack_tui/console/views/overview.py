@@ -315,6 +315,8 @@ class OverviewView(View):
         rows = model.rates.by_type
         is_old, ago = _observed_age(model)
         empty = "There were no events yet. The first one appears here within a second."
+        if model.engine is not None and model.engine.received:
+            empty = "Events wait for the database. They are counted here when it has them."
         if model.is_silent:
             empty = "No instance reports. Events appear here when one does."
         self.query_one("#types", Pane).show(

@@ -126,7 +126,8 @@ class TriageView(View):
 
     def show(self, model: Model) -> None:
         self._model = model
-        self.sources.findings_reader.keep_reading()
+        if model.has_tables:
+            self.sources.findings_reader.keep_reading()
         found = model.findings
         counts = found.counts
         rows: Sequence[Finding | FindingGroup] = found.of(self._kind, self._cause)
