@@ -12,6 +12,7 @@ import pytest
 
 from tests.gapped import post, web_of
 from tests.support import AT_ONCE, count, until
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
@@ -115,3 +116,19 @@ async def test_a_gap_that_is_gone_or_goes_on_is_not_begun(conninfo: str, ended: 
         assert await gap_progress.begin(connection, gap, ["C1"]) is None
         cursor = await connection.execute("select count(*) from slack.gap_channel")
         assert await cursor.fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("reason", "hours", "is_due"),
+    [("not connected", 2, True), ("not connected", 0.5, False), ("by hand", 2, False)],
+)
+async def test_a_gap_that_stays_open_is_tried_again_after_an_hour(
+    conninfo: str, database: psycopg.Connection[Any], reason: str, hours: float, is_due: bool
+) -> None:
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at, begun_at, tried_at, error) values"
+        " (%s, now() - interval '5 hours', now() - interval '4 hours', now(), %s, 'x')",
+        (reason, at(time.time() - hours * HOUR)),
+    )
+    async with await connect(conninfo) as connection:
+        assert await gaps.has_due(connection, TeamId("T1"), at(NOW - 3 * HOUR)) == is_due

@@ -187,9 +187,9 @@ METRICS = (
         "job_failed",
         "gauge",
         "",
-        "1 if the job's last run on this instance failed or is incomplete.",
+        "1 if the job's last run on this instance failed. One that is incomplete has not.",
         lambda now: [
-            ({"job": job.name}, job.last_outcome not in (None, "done", "skipped"))
+            ({"job": job.name}, job.last_outcome not in (None, "done", "incomplete", "skipped"))
             for job in now.jobs
         ],
     ),

@@ -34,12 +34,17 @@ where g.closed_at is null
 and (g.team_id is null or %(team)s::text is null or g.team_id = %(team)s)
 """
 # Whoever asked for a backfill has seen how it ended, and decides whether it goes on. The job continues only one that
-# was killed: it has begun, and its end is not recorded.
+# was killed: it has begun, and its end is not recorded. It tries every hour to close a gap with missing
+# events.
 _HAS_DUE: LiteralString = """
 select exists
 ( select from slack.gap g
   where g.closed_at is null
-  and (g.tried_at is null or (g.tried_at < %(since)s and g.reason <> 'by hand'))
+  and
+  ( g.tried_at is null
+  or (g.tried_at < %(since)s and g.reason <> 'by hand')
+  or (g.tried_at < now() - interval '1 hour' and slack.is_loss(g))
+  )
   and slack.is_settled(g)
   and (g.team_id is null or g.team_id = %(team)s)
   and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.channel_id and c.is_member))
@@ -253,7 +258,10 @@ async def database_time(connection: Connection) -> datetime:
 
 
 async def has_due(connection: Connection, team: TeamId, since: datetime) -> bool:
-    """Whether `due` has a gap of which no backfill has finished since then, by the database's clock."""
+    """Whether `due` has a gap that no backfill has tried to close since then, by the database's clock.
+
+    For a gap in which events are missing, an hour is enough.
+    """
     return bool(await fetch_value(connection, _HAS_DUE, {"team": team, "since": since}))
 
 
