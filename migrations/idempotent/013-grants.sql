@@ -7,7 +7,7 @@ declare
   [ 'find_user_by_email', 'find_user_by_user_name', 'search_user_by_email', 'search_user_by_user_name'
   , 'search_user_by_names', 'find_channel_by_name', 'search_channel_by_name', 'get_thread_stats', 'get_thread_by_range'
   , 'get_thread_from_end', 'get_channel_by_range', 'channel_messages', 'get_messages', 'get_messages_by_key', 'thread_times', 'times_by_week'
-  , 'get_activity'
+  , 'get_activity', 'message_weeks'
   , 'search_term'
   , 'to_ts', 'to_timestamptz'
   -- What search_term() calls:

@@ -66,19 +66,32 @@ $func$;
 comment on function slack.get_activity(timestamptz, timestamptz, text[], text[], text[], bool) is
   'What was written from since to before until, by day (UTC) and channel, as in slack.activity_daily. With channels and users (ids), only in these channels and by these users. visible: see slack.is_visible(). With sums, instead: of all channels by day (channel_id is null), of the whole period by channel (day is null), and of all (both are null). Days of a channel without messages have no row. It reads only the messages that it counts, so it is faster than the view for some channels.';
 
+create or replace function slack.message_weeks()
+returns setof timestamptz
+language plpgsql stable
+as $func$
+declare
+  first timestamptz := '2000-01-01 00:00 UTC';
+begin
+  if exists (select from slack.search_progress p where p.finished_at is not null) then
+    return query select distinct w.week from slack.channel_week w;
+    return;
+  end if;
+
+  -- The job "search" has not finished, so not all weeks are known. To look for the first message would lock all chunks.
+  if not exists (select from pg_catalog.pg_inherits i where i.inhparent = 'slack.message'::regclass) then
+    select min(m.ts) into first from slack.message m where m.ts > '-infinity';
+  end if;
+  return query select t from generate_series(date_bin('7 days', first, 'epoch'), now() + interval '24 hours', interval '168 hours') t;
+end
+$func$;
+comment on function slack.message_weeks() is
+  'The weeks that have messages, by their begin, a Thursday, 00:00 UTC. Some of them may have none. slack.activity_daily calls it.';
+
 create or replace view slack.activity_daily as
 select (d.begin at time zone 'UTC')::date as day, a.channel_id, a.messages, a.people, a.threads, a.reactions
 , a.first_reply_p50, a.first_reply_p90
-from
-( select distinct w.week
-  from slack.channel_week w
-  where exists (select from slack.search_progress p where p.finished_at is not null)
-  union all
-  -- The job "search" has not finished, so not all weeks are known.
-  select w.week
-  from generate_series(timestamptz '1999-12-30 00:00 UTC', now() + interval '24 hours', interval '168 hours') w (week)
-  where not exists (select from slack.search_progress p where p.finished_at is not null)
-) w
+from slack.message_weeks() w (week)
 cross join lateral generate_series(w.week, w.week + interval '144 hours', interval '24 hours') d (begin)
 cross join lateral slack.get_activity(d.begin, d.begin + interval '24 hours') a;
 comment on view slack.activity_daily is 'What was written each day in each channel. It is counted when it is read. A condition on day limits what is read. Days of a channel without messages have no row.';
