@@ -17,6 +17,8 @@ from tests.support import QUICK, allow_connections, delivered, make_engine, runn
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.ingest.pipeline import PipelineLimits
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.presence.channel_history import ChannelHistory
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming, HeartbeatWriter
 
 NO_BACKFILL = JobSettings(backfill=False)
@@ -63,6 +65,30 @@ def message(number: int, at: float) -> dict[str, Any]:
 def engine(slack: LocalSlack, conninfo: str, home: Path, **options: Any) -> Any:
     options = {"heartbeat": HEARTBEAT, "jobs": NO_BACKFILL} | options
     return make_engine(slack, conninfo, home, **options)
+
+
+async def test_channels_that_cannot_be_brought_up_to_date_delay_no_heartbeat(
+    conninfo: str,
+    tmp_path: Path,
+    observer: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hung = 0
+
+    async def hang(_: object, connection: Connection, gaps: str | None, **__: bool) -> None:
+        nonlocal hung
+        hung += 1
+        await connection.execute("select pg_sleep(600)")
+
+    monkeypatch.setattr(ChannelHistory, "update", hang)
+    timing = HeartbeatTiming(interval=0.1, history=0.1)
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path, heartbeat=timing)):
+        await until(lambda: hung > 3)
+        (seen,) = observer("select last_seen_at from slack.instance")
+        await until(lambda: observer("select last_seen_at from slack.instance") != [seen])
+    assert "it is not up to date for which time channels are complete: it took" in caplog.text
+    assert "the heartbeat was not written" not in caplog.text
 
 
 async def test_the_first_start_is_no_gap(conninfo: str, tmp_path: Path, observer: Ask) -> None:

@@ -33,6 +33,7 @@ from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 
 _RUNS = 5
 """Runs of each job that `--status` shows."""
+_GOOD = (RunOutcome.DONE, RunOutcome.SKIPPED)
 
 
 class JobFailed(TigerSlackError):
@@ -81,10 +82,15 @@ def _run_jobs(
         click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))
     else:
         click.echo("\n".join(line for run in ended for line in _run_lines(run)))
-    if failed := [
-        run.job for run in ended if run.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED)
-    ]:
-        raise JobFailed(f"{amount(len(failed), 'job')} failed: {', '.join(failed)}")
+    incomplete = [run.job for run in ended if run.outcome == RunOutcome.INCOMPLETE]
+    failed = [run.job for run in ended if run.outcome not in _GOOD and run.job not in incomplete]
+    left = [
+        f"{amount(len(jobs), 'job')} {how}: {', '.join(jobs)}"
+        for jobs, how in ((failed, "failed"), (incomplete, "incomplete"))
+        if jobs
+    ]
+    if left:
+        raise JobFailed("; ".join(left))
 
 
 def _show(loaded: Settings, *, as_json: bool) -> None:
