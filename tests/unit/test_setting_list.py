@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,9 @@ def test_the_command_shows_all_settings_and_what_is_wrong() -> None:
     assert said.exit_code == 2
     assert [name for name in NAMES if name not in said.stdout] == []
     assert "xoxb-… (11 characters)  (environment)" in said.stdout
+    assert re.search("  DATABASE_URL +the embedded PostgreSQL  .default.\n", said.stdout)
+    other = CliRunner().invoke(main, ["config"], env=environ | {"PGHOST": "db"})
+    assert re.search("  DATABASE_URL +-\n", other.stdout)
     assert "hidden" not in said.output
     assert "SLACK_APP_TOKEN is missing" in said.stderr
     said = CliRunner().invoke(

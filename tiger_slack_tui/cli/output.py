@@ -12,7 +12,8 @@ import orjson
 
 from tiger_slack_tui.base.text import ITEM, cells, visible, wrap
 
-_WIDTH = 79
+LINE_WIDTH = 79
+"""Most columns of a line on a terminal."""
 _TO_COPY = re.compile(r"(?<!@)tiger-slack [a-z]|://|grant |alter ")
 """A command, a link or SQL."""
 
@@ -25,8 +26,8 @@ def echo_json(value: Any) -> None:
 def wrapped(text: str, indent: int = 0, *, hang: int = 0, err: bool = False) -> Iterator[str]:
     """The visible lines of the text, in lines that begin with `indent` blanks, from the second on with `hang` more.
 
-    On a terminal (of stderr with `err`), a line has at most 79 columns, unless one word is longer. A command or a
-    link, and what follows it, stays in one line, so that it can be copied; elsewhere each text does, for grep.
+    On a terminal (of stderr with `err`), a line has at most LINE_WIDTH columns, unless one word is longer. A command
+    or a link, and what follows it, stays in one line, so that it can be copied; elsewhere each text does, for grep.
     """
     first, *others = text.split("\n")
     yield from _lines(first.strip(), indent, hang, err=err)
@@ -42,7 +43,7 @@ def wrapped_item(text: str) -> Iterator[str]:
 
 
 def _lines(text: str, indent: int, hang: int, *, err: bool) -> Iterator[str]:
-    width = _WIDTH if (sys.stderr if err else sys.stdout).isatty() else None
+    width = LINE_WIDTH if (sys.stderr if err else sys.stdout).isatty() else None
     match = _TO_COPY.search(text)
     if width is None or match is None:
         yield from wrap(text, width, indent, hang)
