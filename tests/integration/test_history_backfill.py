@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.gapped import payload, post
+from tests.gapped import payload, post, web_of
 from tests.histories import EPOCH, NOW, differences, history, read_histories
-from tests.support import make_engine, running, until
+from tests.support import AT_ONCE, make_engine, running, until
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SlackUnavailable
@@ -413,6 +413,18 @@ async def test_a_restricted_app_reads_histories_only_if_it_is_asked_to(
         assert (ended.outcome, "restricts" in str(ended.error)) == ("incomplete", True)
         await read_histories(slack, conninfo)
     assert differences(conninfo, directory) == []
+
+
+async def test_a_long_list_of_channels_does_not_hide_that_slack_restricts_the_app() -> None:
+    directory = history(20, 800)
+    directory.is_restricted = True
+    async with LocalSlack(directory=directory) as slack, web_of(slack) as web:
+        read = SlackHistory(web, AT_ONCE)
+        for channel in (FIRST, SECOND):
+            await read.history_page(ChannelId(channel), EPOCH, datetime.now(UTC))
+        assert read.is_restricted
+        assert len(await read.conversations(["public_channel"])) == 20
+        assert read.is_restricted
 
 
 async def test_what_a_plan_hides_is_not_said_to_be_complete(

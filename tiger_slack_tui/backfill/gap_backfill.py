@@ -30,7 +30,7 @@ import psycopg
 from tiger_slack_tui.backfill.channel_reader import ChannelReader
 from tiger_slack_tui.backfill.newest_first import NewestFirst, OwedHistory
 from tiger_slack_tui.backfill.plan import created_at
-from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
+from tiger_slack_tui.backfill.result import STOPPED, BackfillProgress, GapResult
 from tiger_slack_tui.backfill.window import Window
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.errors import (
@@ -56,7 +56,6 @@ from tiger_slack_tui.store.import_messages import Channel
 
 log = logging.getLogger(__name__)
 
-_STOPPED = "it was stopped"
 _DATABASE = "the database ended it"
 _GONE = "it is gone, or has not ended"
 _DELETED = (
@@ -130,7 +129,7 @@ class Backfill:
             result.error = error.args[0]
             raise
         except asyncio.CancelledError:
-            result.error = _STOPPED if self._is_left(gap) else None
+            result.error = STOPPED if self._is_left(gap) else None
             raise
         finally:
             if result.error or result.is_closed:
@@ -235,7 +234,7 @@ class Backfill:
         elif isinstance(error, psycopg.Error):
             reason, left = _DATABASE, []
         else:
-            reason, left = _STOPPED, [each for each in results if self._is_left(each.gap)]
+            reason, left = STOPPED, [each for each in results if self._is_left(each.gap)]
         if left:
             accounts = {result.gap.id: result.as_json() for result in left}
             await gaps.fail(self._connection, accounts, reason)
@@ -380,7 +379,7 @@ class Backfill:
         )
         messages = result.messages
         log.log(
-            logging.INFO if result.is_closed or result.error == _STOPPED else logging.WARNING,
+            logging.INFO if result.is_closed or result.error == STOPPED else logging.WARNING,
             "%s is %s%s",
             gap.title,
             result.state,

@@ -10,6 +10,9 @@ from tiger_slack_tui.store.gap_progress import ChannelProgress
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.import_account import Account
 
+STOPPED = "it was stopped"
+"""The error of a gap or history whose backfill a person stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackfillProgress:

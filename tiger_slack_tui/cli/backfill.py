@@ -172,12 +172,15 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
         shown = BackfillFigures(printer)
         ended = _BackfillEnd()
         work = _run(loaded, slack, request, named, shown, ended)
+        stopped: CommandStopped | None = None
         try:
             run_until_stopped(work, named, hint=lambda: _how_to_continue(request, shown.gaps))
-        except CommandStopped:
-            if ended.results:
-                _print(ended, request, shown.gaps)
-            raise
+        except CommandStopped as error:
+            stopped = error
+    if stopped is not None:
+        if ended.results:
+            _print(ended, request, shown.gaps)
+        raise stopped
     if ended.plan is not None:
         _print_plan(ended.plan, request)
         return 0 if request.plan else 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tiger_slack_tui.backfill.result import STOPPED, GapResult
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli.backfill_status import time_of
@@ -12,7 +13,6 @@ from tiger_slack_tui.store.import_account import Account
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.plan import HistoryPlan
-    from tiger_slack_tui.backfill.result import GapResult
 
 _KINDS = {
     "public_channel": "public",
@@ -57,9 +57,7 @@ def restricted_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
         "Slack restricts this app to one call a minute with 15 messages, as all apps that are distributed outside"
         f" of its Marketplace: the history takes about {duration(plan.time)}."
     )
-    yield (
-        "Faster: import an export (tiger-slack import), or use an app that the workspace created itself."
-    )
+    yield "Faster: use an app that the workspace created itself, or import an export: tiger-slack import PATH"
     if not is_slow:
         yield "Nothing was read. To read at this pace, add --slow: tiger-slack backfill --all --slow"
 
@@ -102,9 +100,10 @@ def account_lines(results: Sequence[GapResult], names: Mapping[str, str]) -> Ite
         deleted += result.deleted
         name = cut(visible(names.get(channel) or channel), _NAME)
         found = f", {amount(result.threads, 'thread')}" if result.threads else ""
-        yield f"{name:<{_NAME}} {_short_sum(result.messages)}{found}"
-        if not result.is_closed:
-            yield f"  not finished: {visible(result.error or 'it was stopped')}"
+        state = "" if result.is_closed else ", not finished"
+        yield f"{name:<{_NAME}} {_short_sum(result.messages)}{found}{state}"
+        if result.error and result.error != STOPPED:
+            yield f"  {visible(result.error)}"
     closed = sum(result.is_closed for result in results)
     yield (
         f"{amount(len(results), 'channel')}, {closed:,} of them read to the end;"

@@ -144,21 +144,20 @@ def _as_text(job: JobStatus) -> str:
     wait = duration(job.next_run - datetime.now(UTC))
     lines = [
         f"{job.name}: next run {format_time(job.next_run)}, in {wait}; schedule {job.schedule}",
-        f"  lock  {f'held by {job.holder}' if job.holder else 'free'}",
+        *wrapped(f"lock  {f'held by {job.holder}' if job.holder else 'free'}", 2, hang=6),
     ]
-    lines += [f"  {line}" for run in job.runs for line in _run_lines(run)] or ["  has not run yet"]
+    lines += [line for run in job.runs for line in _run_lines(run, 2)] or ["  has not run yet"]
     return "\n".join(lines)
 
 
-def _run_lines(run: JobRun) -> Iterator[str]:
+def _run_lines(run: JobRun, indent: int = 0) -> Iterator[str]:
     took = f", {duration(run.finished_at - run.started_at)}" if run.finished_at else ""
     running = "running" if run.percent is None else f"running, {run.percent} % done"
     if run.progress:
         running = f"running, {run.progress}"
-    yield f"{format_time(run.started_at)}  {run.job} {run.outcome or running}{took}"
-    yield (
-        f"    {run.rows_seen:,} seen, {run.rows_changed:,} changed, {run.rows_failed:,} failed;"
-        f" {run.reason}, {run.instance}"
-    )
+    began = format_time(run.started_at)
+    yield from wrapped(f"{began}  {run.job} {run.outcome or running}{took}", indent, hang=4)
+    rows = f"{run.rows_seen:,} seen, {run.rows_changed:,} changed, {run.rows_failed:,} failed"
+    yield from wrapped(f"{rows}; {run.reason}, {run.instance}", indent + 4)
     if run.error:
-        yield from wrapped(run.error, 4)
+        yield from wrapped(run.error, indent + 4)

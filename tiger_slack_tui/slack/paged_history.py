@@ -143,13 +143,15 @@ class SlackHistory:
                 return False
 
     async def _call(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
-        return await retry(
+        page = await retry(
             partial(self._try_once, method, call),
             pause_first=self.pace.pause,
             retry_after_most=_RETRY_AFTER_MOST,
             tries=self.tries,
             on_wait=self._on_wait,
         )
+        self._check_page(page)
+        return page
 
     async def _try_once(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
         await self._wait_for_turn(method)
@@ -159,7 +161,6 @@ class SlackHistory:
             self._check_wait(method, error.retry_after)
             raise
         self._served[method] = self._served.get(method, 0) + 1
-        self._check_page(page)
         return page
 
     async def _wait_for_turn(self, method: str) -> None:
