@@ -120,6 +120,10 @@ schema-reference:
 upgrade-dump VERSION COMMIT:
     {{dev}} python scripts/upgrade_dump.py {{VERSION}} {{COMMIT}}
 
+# Write the licences of the dependencies, docs/licenses.md
+licenses:
+    {{dev}} python scripts/licenses.py
+
 # Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp, search, scale, columnstore); its docstring names them
 benchmark GROUP NAME *ARGS:
     {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}

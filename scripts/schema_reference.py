@@ -25,7 +25,7 @@ _INTRODUCTION = """\
 
 The tables and functions of the schema `slack`, for programs that read them. The texts are the comments of the
 database itself: `\\d+ slack.message` in psql shows them, and the MCP server gives them to AI clients. This page is
-made by `just schema-reference`; a test compares it with a migrated database. [Operations](operations.md#roles) tells
+made by `just schema-reference`; a test compares it with a migrated database. [Security](security.md#roles) tells
 which roles may read what.
 """
 

@@ -32,6 +32,17 @@ def test_files_and_links(document: Path) -> None:
     assert missing == []
 
 
+def test_every_page_is_short_and_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    assert len(pages) > 15
+    unlinked = [page.name for page in pages if f"(docs/{page.name})" not in readme]
+    assert unlinked == ["licenses.md"]  # linked from docs/security.md
+    long = [page.name for page in pages if len(page.read_text().splitlines()) >= 150]
+    assert long == ["schema.md"]  # a reference
+    assert len(readme.splitlines()) < 150
+
+
 def test_the_sample_has_every_setting_and_no_other() -> None:
     source = (ROOT / "tiger_slack_tui/base/settings.py").read_text()
     read = set(re.findall(r'"((?:[A-Z]+_)+[A-Z]+|PG[A-Z]+)"', source))
