@@ -237,6 +237,7 @@ async def _run(
             is_patient=request.slow or not request.all,
             on_result=ended.results.append,
             on_progress=shown.show,
+            on_wait=shown.note,
         )
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
         ended.run = await runner.run(job, reason=RunReason.BY_HAND)

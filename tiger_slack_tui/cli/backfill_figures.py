@@ -42,7 +42,11 @@ class BackfillFigures:
 
     def wait(self, seconds: float) -> None:
         """Show that Slack asks to wait."""
-        self._printer.note(wait_words(seconds))
+        self.note(wait_words(seconds))
+
+    def note(self, what: str) -> None:
+        """Show for what the backfill waits."""
+        self._printer.note(what)
 
     def begin(self, found: Sequence[Gap]) -> None:
         """Begin to close these gaps."""

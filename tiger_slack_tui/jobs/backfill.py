@@ -51,10 +51,12 @@ class _RunWatch:
         run: ActiveRun,
         on_progress: Callable[[BackfillProgress], None],
         on_result: Callable[[GapResult], None],
+        on_wait: Callable[[str], None],
     ) -> None:
         self._run = run
         self._on_progress = on_progress
         self._on_result = on_result
+        self._on_wait = on_wait
         self._began = time.monotonic()
         self._first_share: float | None = None
         self._words = "0 %"
@@ -87,6 +89,7 @@ class _RunWatch:
 
     async def wait(self, what: str) -> None:
         """Save for what the backfill waits."""
+        self._on_wait(what)
         await self._run.advance(seen=0, changed=0, progress=f"{self._words}, {what}")
 
     def _describe(self, now: BackfillProgress) -> str:
@@ -194,19 +197,21 @@ def make_chosen_gaps_job(
     repeats: bool = False,
     on_progress: Callable[[BackfillProgress], None] = lambda _: None,
     on_result: Callable[[GapResult], None] = lambda _: None,
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> Job:
     """The job that closes the gaps of `find`, one after another, and then reads the histories of channels at once.
 
     `is_by_operator` and `is_patient` are as in `Backfill`. With `repeats`, it looks for gaps again, until there are
     no more: a gap in which events are missing is closed before the histories are read on. It calls `on_progress`
-    during the backfill, and `on_result` for each gap that was begun. A run that leaves gaps open is incomplete.
+    during the backfill, `on_result` for each gap that was begun, and `on_wait` with the words for what it waits. A run
+    that leaves gaps open is incomplete.
     """
 
     async def work(run: ActiveRun) -> None:
         identity = await _identify(run.connection, web)
         if is_by_operator:
             await _store_people(run.connection, web)
-        team, watch = identity.team_id, _RunWatch(run, on_progress, on_result)
+        team, watch = identity.team_id, _RunWatch(run, on_progress, on_result, on_wait)
         closing = Backfill(
             run.connection,
             history or SlackHistory(web, pace),
