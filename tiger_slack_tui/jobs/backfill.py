@@ -203,8 +203,8 @@ def make_chosen_gaps_job(
 
     `is_by_operator` and `is_patient` are as in `Backfill`. With `repeats`, it looks for gaps again, until there are
     no more: a gap in which events are missing is closed before the histories are read on. It calls `on_progress`
-    during the backfill, `on_result` for each gap that was begun, and `on_wait` with the words for what it waits. A run
-    that leaves gaps open is incomplete.
+    during the backfill, `on_result` for each gap that was begun, and `on_wait` with the words for what it waits. A
+    run that leaves gaps open is incomplete.
     """
 
     async def work(run: ActiveRun) -> None:
