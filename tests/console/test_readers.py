@@ -41,6 +41,7 @@ from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.operator import Operator
+from tiger_slack_tui.console.panes.chrome import status_line
 from tiger_slack_tui.console.panes.jobs import paint_size
 from tiger_slack_tui.console.panes.paint import as_is
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -230,7 +231,7 @@ async def test_what_was_not_read_yet_is_never_shown_as_none(tmp_path: Path, is_m
     )
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
         engine = replace(snapshot(), schema_since=None, problems=()) if is_made else None
-        backend.change(database=empty, engine=engine, rates=Rates())
+        backend.change(database=empty, engine=engine, rates=Rates(), stored_findings_waited=60.0)
         await shows(app, "▶ migrating")
         await shows(app, "Events wait" if is_made else "There were no events yet.")
         for keys in ("2", "3", "4", "7", ("6", "slash", "x", "enter")):
@@ -245,6 +246,7 @@ async def test_what_was_not_read_yet_is_never_shown_as_none(tmp_path: Path, is_m
                 "not 0.4.0",
                 "no imports",
                 "nothing to",
+                "not read yet",
                 "M Migrate",
             ):
                 assert fact not in shown
@@ -284,6 +286,7 @@ def test_the_schema_is_being_migrated_until_it_was_read_after_that(
     model = replace(CannedBackend(tmp_path).model, database=known)
     model = replace(model, engine=replace(snapshot(), schema_since=since))
     assert model.is_migrating == is_migrating
+    assert ("schema migrating" in status_line(model, 80).plain) == is_migrating
     assert not replace(model, engine=None, is_observing=True).is_migrating
 
 

@@ -115,11 +115,11 @@ def status_line(model: Model, width: int) -> Content:
     """The first line: whether all is well, and if not, what is not. The less important parts are left out first."""
     now = model.engine
     name = model.instance if width >= 120 else model.instance.partition("@")[0]
+    slack, schema = _slack(now) if now is not None else [], _schema(model)
     groups: list[list[StyledText]] = [
         [(f" {name} ", "bold"), " ", mark(*overall(model))],
         _database(model),
-        _slack(now) if now is not None else [],
-        _schema(model),
+        *((schema, slack) if model.is_migrating else (slack, schema)),
     ]
     if now is not None and now.spool_events:
         groups.append([f"spool {count(now.spool_events)}"])

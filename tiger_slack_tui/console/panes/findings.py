@@ -63,7 +63,8 @@ def findings_problem(model: Model) -> str | None:
     stored, old = model.stored_findings, model.stored_findings_age
     since = f"as of {age(old)} ago" if old is not None else "not read yet"
     if stored.problem is None:
-        return since if model.stored_findings_waited > STALE_ANSWER_SECONDS else None
+        is_late = model.has_tables and model.stored_findings_waited > STALE_ANSWER_SECONDS
+        return since if is_late else None
     newer = "" if model.is_observing else ", newer ones are only of this instance"
     return f"{since}{newer}: {stored.problem}"
 

@@ -276,8 +276,10 @@ class MessagesView(View):
         if found.page is None:
             model = self._model
             return ("Searching …" if model is None or model.has_tables else model.asking_text,)
+        *_, last = found.text.split()
         return (
             "No message matches.",
+            *(f"{it}* finds words that begin with “{it}”." for it in [last] if it.isalnum()),
             *(f"{text}." for text in [_indexed(found.page)] if text),
             *filter(None, [membership_note(found.page.without_app, visible)]),
             *filter(None, [completeness_note(found.page.incomplete, visible)]),
