@@ -1,9 +1,11 @@
-"""scripts/dev: in which directory it runs a command."""
+"""scripts/dev: in which directory it runs a command. The notes of a release."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from scripts.release_notes import release_notes
 
 DEV = Path(__file__).parents[2] / "scripts" / "dev"
 
@@ -30,3 +32,16 @@ def test_only_the_program_runs_in_the_callers_directory(
         ["sh", "../checkout/scripts/dev", command], cwd=caller, capture_output=True, text=True
     )
     assert said.stdout.strip() == str(caller if is_callers else checkout), said.stderr
+
+
+def test_release_notes() -> None:
+    changelog = (DEV.parents[1] / "CHANGELOG.md").read_text()
+    notes = release_notes("v0.3.0", "0.3.0", changelog)
+    assert notes.startswith("### Added\n")
+    assert "## [" not in notes
+    for tag, version, reason in (
+        ("v0.3.1", "0.3.0", "has version 0.3.0"),
+        ("v99.0.0", "99.0.0", "no section"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            release_notes(tag, version, changelog)
