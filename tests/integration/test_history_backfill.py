@@ -226,6 +226,9 @@ async def test_a_stop_accounts_for_the_channels_that_were_begun(
     assert {result.error for result in results} == errors
     kept = "select sum((account -> 'messages' ->> 'inserted')::int8), count(*) from slack.gap"
     found = database.execute(kept).fetchone()
+    # Each is begun when its turn comes.
+    begun = database.execute("select count(begun_at) from slack.gap").fetchone()
+    assert begun == (len(results),) == (3,)
     assert found == ((stored, 4) if way == "stopped" else (None, 4))
 
 
