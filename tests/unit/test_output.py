@@ -24,6 +24,22 @@ LONG = "Slack did not show the channel, because the app is not a member of it an
                 "  tiger-slack backfill --all --since 2024-01-01 --slow",
             ],
         ),
+        (
+            (
+                f"{LONG}. Each reason: tiger-slack backfill --status."
+                " To read what Slack allows: tiger-slack backfill --all"
+            ),
+            [
+                LONG[:73],
+                "  nobody has invited it. Each reason: tiger-slack backfill --status. To read",
+                "  what Slack allows: tiger-slack backfill --all",
+            ],
+        ),
+        ("Two  blanks   stay, and a # of ticks", ["Two  blanks   stay, and a # of ticks"]),
+        (
+            f"{LONG[:62]} run: grant create on database … to tiger",
+            [LONG[:62] + " run:", "  grant create on database … to tiger"],
+        ),
         (f"tiger-slack why {'x' * 80} y", [f"tiger-slack why {'x' * 80} y"]),
         (f"See https://{'x' * 80}", ["See", f"  https://{'x' * 80}"]),
         ("Type /invite @tiger-slack there. " + LONG, None),

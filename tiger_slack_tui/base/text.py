@@ -6,7 +6,7 @@ All widths are those of `rich.cells`, which Textual uses, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from unicodedata import category
 
@@ -145,9 +145,16 @@ def wrap(text: str, width: int | None, indent: int = 0, hang: int = 0) -> Iterat
 
     A line has at most `width` cells, unless one word is longer: no word is broken. None is one line.
     """
+    return wrap_words(visible(text).split(" "), width, indent, hang)
+
+
+def wrap_words(
+    words: Iterable[str], width: int | None, indent: int = 0, hang: int = 0
+) -> Iterator[str]:
+    """As `wrap`, for words, which are visible and may hold blanks."""
     line = " " * indent
     room = len(line)  # without it, the line has no word yet
-    for word in visible(text).split(" "):
+    for word in words:
         if len(line) > room and width is not None and cells(line) + 1 + cells(word) > width:
             yield line
             line = " " * (indent + hang)

@@ -10,12 +10,14 @@ from typing import Any
 import click
 import orjson
 
-from tiger_slack_tui.base.text import ITEM, cells, visible, wrap
+from tiger_slack_tui.base.text import ITEM, visible, wrap_words
 
 LINE_WIDTH = 79
 """Most columns of a line on a terminal."""
-_TO_COPY = re.compile(r"(?<!@)tiger-slack [a-z]|://|grant |alter ")
-"""A command, a link or SQL."""
+_TO_COPY = re.compile(
+    r"(?<!@)tiger-slack [a-z](?:(?!\. [A-Z]|[,;)] )[^\n])*[.,;)]?|(?:grant|alter) .*|[^ ]+"
+)
+"""A command up to the end of its sentence or clause, SQL, or one word."""
 
 
 def echo_json(value: Any) -> None:
@@ -26,8 +28,8 @@ def echo_json(value: Any) -> None:
 def wrapped(text: str, indent: int = 0, *, hang: int = 0, err: bool = False) -> Iterator[str]:
     """The visible lines of the text, in lines that begin with `indent` blanks, from the second on with `hang` more.
 
-    On a terminal (of stderr with `err`), a line has at most LINE_WIDTH columns, unless one word is longer. A command
-    or a link, and what follows it, stays in one line, so that it can be copied; elsewhere each text does, for grep.
+    On a terminal (of stderr with `err`), a line has at most LINE_WIDTH columns, unless one word is longer. A command,
+    SQL or a link stays in one line, so that it can be copied; elsewhere each text does, for grep.
     """
     first, *others = text.split("\n")
     yield from _lines(first.strip(), indent, hang, err=err)
@@ -44,19 +46,14 @@ def wrapped_item(text: str) -> Iterator[str]:
 
 def _lines(text: str, indent: int, hang: int, *, err: bool) -> Iterator[str]:
     width = LINE_WIDTH if (sys.stderr if err else sys.stdout).isatty() else None
-    match = _TO_COPY.search(text)
-    if width is None or match is None:
-        yield from wrap(text, width, indent, hang)
-        return
-    begin = text.rfind(" ", 0, match.start()) + 1
-    to_copy = visible(text[begin:])
-    if begin == 0:
-        yield " " * indent + to_copy
-        return
-    *before, last = wrap(text[:begin].rstrip(), width, indent, hang)
-    yield from before
-    if cells(last) + 1 + cells(to_copy) <= width:
-        yield f"{last} {to_copy}"
-    else:
-        yield last
-        yield " " * (indent + hang) + to_copy
+    return wrap_words(_words(visible(text)), width, indent, hang)
+
+
+def _words(text: str) -> Iterator[str]:
+    """The words between blanks; what is to copy counts as one word."""
+    at = 0
+    while at <= len(text):
+        match = _TO_COPY.match(text, at)
+        word = match[0] if match else ""
+        yield word
+        at += len(word) + 1
