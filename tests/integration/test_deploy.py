@@ -56,8 +56,10 @@ def expanded(query: str, channel: str) -> str:
 
 def test_every_query_of_the_dashboard_runs(database: psycopg.Connection[Any]) -> None:
     workspace = ordinary(Workspace(database))
-    for channel in ("C1", "C1", "C2"):
-        workspace.post("hello", channel=channel)
+    first = workspace.post("hello")
+    workspace.react("C1", first, "tada")
+    workspace.post("yes?", thread_ts=first)
+    workspace.post("hello", channel="C2")
     database.execute("update slack.channel set is_member = true")
     workspace.gap(1, "2026-02-25T06:00:00Z")
     found = {
@@ -65,10 +67,12 @@ def test_every_query_of_the_dashboard_runs(database: psycopg.Connection[Any]) ->
         for title, query in queries()
         for channel in ("'all'", "'C2'")
     }
-    assert len(found) == 2 * 13
+    assert len(found) == 2 * 14
     assert sum(row[1] for row in found["Messages", "'all'"]) == 3
     assert sum(row[1] for row in found["Messages", "'C2'"]) == 1
     assert found["Busiest channels", "'all'"] == [("#ops", 2, 1), ("#sales", 1, 1)]
+    ((_, threads, reactions),) = found["Threads and reactions by day", "'all'"]
+    assert (threads, reactions) == (1, 1)
     assert [row[:2] for row in found["Gaps", "'all'"]] == [(1, "not connected")]
     assert found["channel", "'all'"] == [("ops", "C1"), ("sales", "C2")]
 
