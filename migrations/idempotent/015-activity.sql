@@ -31,33 +31,38 @@ begin
   -- It is planned with the times known, each time: it reads and locks no other chunks.
   return query execute
   $sql$
-    select
-      (m.ts at time zone 'UTC')::date
-    , m.channel_id
-    , count(*)
-    , count(distinct m.user_id)
-    , count(distinct (m.channel_id, m.thread_ts)) filter (where m.thread_ts <> m.ts)
-    , coalesce(sum(jsonb_array_length(m.reactions)), 0)
-    , percentile_cont(0.5) within group (order by extract(epoch from r.ts - m.ts)::float8)
-    , percentile_cont(0.9) within group (order by extract(epoch from r.ts - m.ts)::float8)
-    from slack.message m
-    left join
+    with posted as materialized
+    ( select m.channel_id, m.ts, m.thread_ts, m.user_id, m.reactions
+      from slack.message m
+      where m.ts >= $1
+      and m.ts < $2
+      and ($3 is null or m.channel_id = any ($3))
+      and ($4 is null or m.user_id = any ($4))
+      and slack.is_visible(m.channel_id, $5)
+    )
+    -- Channel by channel, so that the cost does not grow with the number of all replies.
+    , reply as
     ( select s.channel_id, s.thread_ts, min(s.ts) as ts
-      from slack.message_search s
-      where s.thread_ts >= greatest($1, $6)
-      and s.thread_ts < $2
-      and s.ts > $1
-      and s.ts > s.thread_ts
+      from (select distinct p.channel_id from posted p) c
+      join slack.message_search s
+      on s.channel_id = c.channel_id
       and ($3 is null or s.channel_id = any ($3))
+      and s.thread_ts >= greatest($1, $6)
+      and s.thread_ts < $2
+      and s.ts > s.thread_ts
       group by s.channel_id, s.thread_ts
-    ) r
-    on r.channel_id = m.channel_id
-    and r.thread_ts = m.ts
-    where m.ts >= $1
-    and m.ts < $2
-    and ($3 is null or m.channel_id = any ($3))
-    and ($4 is null or m.user_id = any ($4))
-    and slack.is_visible(m.channel_id, $5)
+    )
+    select
+      (p.ts at time zone 'UTC')::date
+    , p.channel_id
+    , count(*)
+    , count(distinct p.user_id)
+    , count(distinct (p.channel_id, p.thread_ts)) filter (where p.thread_ts <> p.ts)
+    , coalesce(sum(jsonb_array_length(p.reactions)), 0)
+    , percentile_cont(0.5) within group (order by extract(epoch from r.ts - p.ts)::float8)
+    , percentile_cont(0.9) within group (order by extract(epoch from r.ts - p.ts)::float8)
+    from posted p
+    left join reply r on r.channel_id = p.channel_id and r.thread_ts = p.ts
     group by
   $sql$ || case when sums then 'grouping sets ((1), (2), ())' else '1, 2' end
   using since, until, channels, users, visible, known_since;
