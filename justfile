@@ -123,6 +123,9 @@ upgrade-dump VERSION COMMIT:
 # Write the licences of the dependencies, docs/licenses.md
 licenses:
     {{dev}} python scripts/licenses.py
+# Run everything at once under random faults, for an hour; options: --minutes N, --seed S, --rate EVENTS_A_SECOND
+soak *ARGS:
+    {{dev}} python benchmarks/soak.py {{ARGS}}
 
 # Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp, search, scale, columnstore); its docstring names them
 benchmark GROUP NAME *ARGS:

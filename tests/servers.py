@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import disk_usage
 
@@ -51,6 +52,23 @@ def with_data(home: Path) -> Path:
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", run / "new" / "data", home / "data"], check=True)
     return home
+
+
+@contextmanager
+def frozen(home: Path) -> Iterator[None]:
+    """Stop all processes of the server of that home by SIGSTOP inside the block. Its sockets stay open."""
+    postmaster = (home / "data" / "postmaster.pid").read_text().split()[0]
+    found = subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True)
+    pids = [int(pid) for pid in (postmaster, *found.stdout.split())]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

@@ -28,12 +28,14 @@ class _Link:
 class Proxy:
     """Forwards to `target`: (host, port), or the path of a unix socket. Use as an async context manager.
 
+    A new `target` is for new connections.
+
     `delay` is added to each piece in both directions, in seconds. `garbage`, where it is set, is all
     that a new connection gets before it is closed.
     """
 
     def __init__(self, target: tuple[str, int] | str) -> None:
-        self._target = target
+        self.target = target
         self._links: set[_Link] = set()
         self._server: asyncio.Server | None = None
         self._freezes_new = False
@@ -133,10 +135,10 @@ class Proxy:
 
     async def _forward(self, link: _Link, reader: asyncio.StreamReader) -> None:
         await link.passes.wait()
-        if isinstance(self._target, str):
-            from_server, link.server = await asyncio.open_unix_connection(self._target)
+        if isinstance(self.target, str):
+            from_server, link.server = await asyncio.open_unix_connection(self.target)
         else:
-            from_server, link.server = await asyncio.open_connection(*self._target)
+            from_server, link.server = await asyncio.open_connection(*self.target)
         async with asyncio.TaskGroup() as pumps:
             pumps.create_task(self._pump(link, reader, link.server))
             pumps.create_task(self._pump(link, from_server, link.client))

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.acceptance.test_processes import START, Program
-from tests.servers import with_data
+from tests.servers import frozen, with_data
 from tests.support import check, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -30,23 +28,6 @@ STOP_SECONDS = 5.0
 """What is promised from the signal to the end of the process."""
 BUSY_SECONDS = 4.0
 """What a machine that is busy with other tests may add."""
-
-
-@contextmanager
-def frozen(home: Path) -> Iterator[None]:
-    """Stop all processes of the server by SIGSTOP inside the block. Its sockets stay open."""
-    postmaster = (home / "data" / "postmaster.pid").read_text().split()[0]
-    found = subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True)
-    pids = [int(pid) for pid in (postmaster, *found.stdout.split())]
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 @asynccontextmanager
