@@ -42,7 +42,7 @@ class Reader:
 
 
 def history(number: int) -> OwedHistory:
-    gap: Any = type("Gap", (), {"id": number})()
+    gap: Any = type("Gap", (), {"id": number, "channel_id": f"C{number // 2}"})()
     reader: Any = Reader()
     return OwedHistory(gap, reader, None)
 
@@ -63,6 +63,7 @@ def test_the_sums_are_those_of_all_histories() -> None:
     for each in all_:
         order.add(each)
     assert (order.share(), order.done, len(order)) == (0.0, 0, 20)
+    assert (order.channels_done, order.channels) == (0, 10)  # each has two
     positions = []
     while (taken := order.take()) is not None:
         positions.append(taken.position)
@@ -78,5 +79,7 @@ def test_the_sums_are_those_of_all_histories() -> None:
             order.put_back(taken)
         assert order.share() == pytest.approx(expected_share(all_))
         assert order.done == sum(each.is_done for each in all_)
+        both = zip(all_[::2], all_[1::2], strict=True)
+        assert order.channels_done == sum(one.is_done and other.is_done for one, other in both)
     assert positions == sorted(positions, reverse=True)
     assert (order.share(), order.done) == (pytest.approx(1.0), 20)

@@ -203,7 +203,12 @@ class Backfill:
             order.put_back(history)
         await self._on_progress(
             BackfillProgress(
-                history.gap, order.done, len(order), account, order.share(), of_all=True
+                history.gap,
+                order.channels_done,
+                order.channels,
+                account,
+                order.share(),
+                of_all=True,
             )
         )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
 from tiger_slack_tui.backfill.channel_reader import ChannelReader
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import MESSAGES_PAGE
 from tiger_slack_tui.store.gaps import Gap
@@ -68,10 +70,22 @@ class NewestFirst:
         self._calls_in_all = 0.0
         self.done = 0
         """Histories that are read to their end."""
+        self.channels_done = 0
+        """Channels all of whose histories are read to their end."""
+        self._unread: Counter[ChannelId | None] = Counter()
+        """By channel: its histories that are not read to their end. A channel can have several."""
+
+    @property
+    def channels(self) -> int:
+        """The channels of the histories."""
+        return len(self._unread)
 
     def add(self, history: OwedHistory) -> None:
         """Add a history to read."""
         self._histories += 1
+        channel = history.gap.channel_id
+        self.channels_done -= channel in self._unread and not self._unread[channel]
+        self._unread[channel] += 1
         self.put_back(history)
 
     def take(self) -> OwedHistory | None:
@@ -92,7 +106,10 @@ class NewestFirst:
         """Read no more of the history: it is read to its end, or failed."""
         self._taken = None
         self._count(history)
-        self.done += history.is_done
+        if history.is_done:
+            self.done += 1
+            self._unread[history.gap.channel_id] -= 1
+            self.channels_done += not self._unread[history.gap.channel_id]
 
     def unfinished(self) -> list[OwedHistory]:
         """The histories that are not ended, with the one that was taken."""

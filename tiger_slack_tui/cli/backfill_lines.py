@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiger_slack_tui.backfill.result import STOPPED, GapResult
@@ -91,25 +91,39 @@ def result_json(result: GapResult) -> dict[str, Any]:
 
 
 def account_lines(results: Sequence[GapResult], names: Mapping[str, str]) -> Iterator[str]:
-    """What became of each channel's messages, and of all. `names` has the channels' names by id."""
-    total, threads, deleted = Account(), 0, 0
-    for result in sorted(results, key=lambda each: -each.messages.read):
-        channel = result.gap.channel_id or ""
-        total.add(result.messages)
-        threads += result.threads
-        deleted += result.deleted
+    """What became of each channel's messages, and of all. A channel can have several results.
+
+    `names` has the channels' names by id.
+    """
+    channels: dict[str, list[GapResult]] = {}
+    for result in results:
+        channels.setdefault(result.gap.channel_id or "", []).append(result)
+    accounts = {channel: _added_up(found) for channel, found in channels.items()}
+    for channel in sorted(channels, key=lambda channel: -accounts[channel].read):
+        found = channels[channel]
         name = cut(visible(names.get(channel) or channel), _NAME)
-        found = f", {amount(result.threads, 'thread')}" if result.threads else ""
-        state = "" if result.is_closed else ", not finished"
-        yield f"{name:<{_NAME}} {_short_sum(result.messages)}{found}{state}"
-        if result.error and result.error != STOPPED:
-            yield f"  {visible(result.error)}"
-    closed = sum(result.is_closed for result in results)
+        threads = sum(result.threads for result in found)
+        shown = f", {amount(threads, 'thread')}" if threads else ""
+        state = "" if all(result.is_closed for result in found) else ", not finished"
+        yield f"{name:<{_NAME}} {_short_sum(accounts[channel])}{shown}{state}"
+        for error in dict.fromkeys(result.error for result in found):
+            if error and error != STOPPED:
+                yield f"  {visible(error)}"
+    closed = sum(all(result.is_closed for result in found) for found in channels.values())
+    threads = sum(result.threads for result in results)
+    deleted = sum(result.deleted for result in results)
     yield (
-        f"{amount(len(results), 'channel')}, {closed:,} of them read to the end;"
+        f"{amount(len(channels), 'channel')}, {closed:,} of them read to the end;"
         f" {amount(threads, 'thread')}, {amount(deleted, 'deletion')} found"
     )
-    yield _sum(total)
+    yield _sum(_added_up(results))
+
+
+def _added_up(results: Iterable[GapResult]) -> Account:
+    total = Account()
+    for result in results:
+        total.add(result.messages)
+    return total
 
 
 def _sum(account: Account) -> str:
