@@ -123,6 +123,7 @@ upgrade-dump VERSION COMMIT:
 # Write the licences of the dependencies, docs/licenses.md
 licenses:
     {{dev}} python scripts/licenses.py
+
 # Run everything at once under random faults, for an hour; options: --minutes N, --seed S, --rate EVENTS_A_SECOND
 soak *ARGS:
     {{dev}} python benchmarks/soak.py {{ARGS}}
