@@ -187,6 +187,8 @@ def test_the_whole_history_has_a_plan_and_an_account(conninfo: str, tmp_path: Pa
         assert "To read: 2 channels (2 public)" in out
         assert "1 public channel is left out, because the app is not in it" in out
         assert "about 40 messages and 0 threads, 2 calls" in out
+        code, out, err = run(program, "backfill", "--all", "--plan", "--channel", "place-1")
+        assert (code, "left out" in out) == (0, False)
         code, out, err = run(program, "backfill", "--all", "--plan", "--json")
         assert (code, json.loads(out)["messages"]) == (0, 40)
         assert count(conninfo, "select count(*) from slack.gap") == 0

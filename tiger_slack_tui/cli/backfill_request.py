@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -111,9 +111,11 @@ async def plan_histories(
             until=now,
         )
         count_threads = partial(grown_threads, connection)
-        return await make_plan(
+        plan = await make_plan(
             history, own, listed, since=since, now=now, begun=begun, count_threads=count_threads
         )
+    # Who names channels does not ask for others.
+    return replace(plan, not_joined=0) if request.channels else plan
 
 
 def find_all(request: BackfillRequest, channels: Sequence[ChannelId], instance: str) -> FindGaps:
