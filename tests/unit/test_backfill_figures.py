@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from tiger_slack_tui.backfill.result import BackfillProgress
+from tiger_slack_tui.base.errors import SlackUnavailable
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.progress import ProgressPrinter
+from tiger_slack_tui.slack.pages import retry
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.import_account import Account
 
@@ -23,6 +25,9 @@ class Shown(ProgressPrinter):
 
     def show(self, share: float, figures: str) -> None:
         self.last = f"{share:.0%} {figures}"
+
+    def note(self, text: str) -> None:
+        self.last = text
 
 
 def gap(id_: int, days: int) -> Gap:
@@ -59,3 +64,27 @@ def test_the_time_left_is_the_plans_until_there_is_a_rate_also_at_one_call_a_min
         figures.show(BackfillProgress(history, 0, 1, Account(read=15), 0.01 + 0.02 * minute))
         assert "15/min" in shown.last
     assert shown.last == "11% gap 4: 0/1 channels, 90 messages, 15/min, 44 min 30 s left"
+
+
+async def test_what_slack_asks_to_wait_is_shown() -> None:
+    shown = Shown()
+    figures = BackfillFigures(shown)
+    failures = [
+        SlackUnavailable("too many calls", retry_after=0.01, is_rate_limit=True),
+        SlackUnavailable("an error in Slack"),
+    ]
+
+    async def call() -> str:
+        if failures:
+            raise failures.pop()
+        return "served"
+
+    waits: list[float] = []
+
+    def on_wait(seconds: float) -> None:
+        waits.append(seconds)
+        figures.wait(seconds + 39)
+
+    assert await retry(call, pause_first=0.01, on_wait=on_wait) == "served"
+    assert waits == [0.01]  # not for the pause after the other failure
+    assert shown.last == "Slack asks to wait, goes on in 40 s"

@@ -76,7 +76,7 @@ async def own_channels(
     from tiger_slack_tui.backfill.gap_backfill import readable_kinds
     from tiger_slack_tui.slack.pages import retry
 
-    identity = await retry(web.identity)
+    identity = await retry(web.identity, on_wait=history.on_wait)
     own = await history.conversations(readable_kinds(identity.scopes))
     if request.channels:
         wanted = _matching(own, await _stored_names(conninfo), request.channels)
@@ -102,7 +102,8 @@ async def plan_histories(
 
     now = datetime.now(UTC)
     since, _ = parse_period(request.since, None, now)
-    listed = [item async for page in pages(web.channels_page) for item in page.items]
+    listing = pages(web.channels_page, on_wait=history.on_wait)
+    listed = [item async for page in listing for item in page.items]
     async with await connect(conninfo) as connection:
         begun = await begun_histories(
             connection,

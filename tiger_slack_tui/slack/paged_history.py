@@ -53,7 +53,7 @@ class SlackHistory:
         self, web: SlackWeb, pace: HistoryPace | None = None, on_wait: OnWait | None = None
     ) -> None:
         self._web = web
-        self._on_wait = on_wait
+        self.on_wait = on_wait
         self.pace = pace or HistoryPace()
         self.tries = MOST_TRIES
         """How often a call is tried before it raises SlackUnavailable, apart from rate limits."""
@@ -86,7 +86,7 @@ class SlackHistory:
             return await self._try_once(method, call)
 
         found: dict[str, dict[str, Any]] = {}
-        async for page in pages(fetch, pause_first=self.pace.pause, on_wait=self._on_wait):
+        async for page in pages(fetch, pause_first=self.pace.pause, on_wait=self.on_wait):
             found |= {str(item.get("id")): item for item in page.items}
         return list(found.values())
 
@@ -148,7 +148,7 @@ class SlackHistory:
             pause_first=self.pace.pause,
             retry_after_most=_RETRY_AFTER_MOST,
             tries=self.tries,
-            on_wait=self._on_wait,
+            on_wait=self.on_wait,
         )
         self._check_page(page)
         return page
