@@ -85,7 +85,7 @@ def init(
         questions.write()
     except click.Abort:
         click.echo("\nNothing was written.", err=True)
-        raise
+        sys.exit(1)
     questions.join(wanted=join_public)
     _finish()
 
