@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.color import Color
 from textual.content import Content
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -162,6 +162,18 @@ async def test_keys_that_come_at_once_find_the_field_and_the_screen_that_the_fir
         await until(lambda: app.theme != next(iter(THEMES)))
         assert app.view_name == "log"
         assert len(app.screen_stack) == 1
+
+
+async def test_what_is_pasted_right_after_a_key_finds_the_field_that_the_key_opened(
+    tmp_path: Path,
+) -> None:
+    async with console(tmp_path) as (app, _, _):
+        await until(lambda: app.view_name == "overview")
+        for event in (Key("6", "6"), Key("slash", "/"), Paste("paid "), Key("x", "x")):
+            app.post_message(event)
+        await until(lambda: isinstance(app.focused, Input) and "x" in app.focused.value)
+        assert isinstance(app.focused, Input)
+        assert app.focused.value == "paid x"
 
 
 async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:

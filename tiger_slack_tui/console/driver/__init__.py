@@ -15,7 +15,8 @@ app.py
     `App._handle_exception`: called with an error that nothing caught; `_return_code`, `_close_messages_no_wait`:
     how the original method ends the app.
 key_order.py
-    `App.on_event`: gives a key that is not forwarded yet to the widget that has the focus, or to the screen, at once.
+    `App.on_event`: gives a key or a pasted text that is not forwarded yet to the widget that has the focus, or to the
+    screen, at once.
 style_sheet.py
     `Stylesheet._variables`: the variables that the texts are parsed with. `set_variables` and `reparse` are replaced;
     `parse` must keep the texts that it has parsed until `set_variables` is called.

@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.driver.frame import Frame
-from tiger_slack_tui.console.driver.key_order import KeyHandled, KeyOrder
+from tiger_slack_tui.console.driver.key_order import KeyHandled, KeyOrder, Typed
 from tiger_slack_tui.console.driver.style_sheet import CachingStylesheet
 from tiger_slack_tui.console.driver.terminal import NonBlockingDriver
 
@@ -34,8 +34,8 @@ class NonBlockingApp(App[None]):
         self._key_order = KeyOrder(self, super().on_event)
 
     async def on_event(self, event: events.Event) -> None:
-        """Handle an event; a key after all that came before it."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        """Handle an event; a key or a pasted text after all that came before it."""
+        if isinstance(event, Typed) and not event.is_forwarded:
             await self._key_order.take(event)
         else:
             await super().on_event(event)

@@ -1,4 +1,4 @@
-"""Hands keys on in their order: each one after everything that the one before it did."""
+"""Hands on keys, and texts that are pasted, in their order: each after everything that the one before it did."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from textual.app import App
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.message import Message
 
 _LONGEST_SECONDS = 1.0
 """How long the next keys wait for one that does not end: the widget that had it may be gone, or busy."""
+
+
+Typed = Key | Paste
+"""What a person types: a key, or the text that the terminal pastes."""
 
 
 class KeyHandled(Message):
@@ -23,14 +27,15 @@ class KeyOrder:
     """The keys that wait for the one before them.
 
     Textual gives a key to the widget that has the focus when the key arrives. Of several keys that arrive at once,
-    as over a slow line, the later ones would miss the field or the dialog that the first one opens.
+    as over a slow line, the later ones would miss the field or the dialog that the first one opens. A text that is
+    pasted counts as a key.
     """
 
-    def __init__(self, app: App[Any], hand_on: Callable[[Key], Awaitable[None]]) -> None:
+    def __init__(self, app: App[Any], hand_on: Callable[[Typed], Awaitable[None]]) -> None:
         """`hand_on` gives a key to the widget that has the focus."""
         self._app = app
         self._hand_on = hand_on
-        self._waiting: deque[Key] = deque()
+        self._waiting: deque[Typed] = deque()
         self._awaited: KeyHandled | None = None
         """What arrives when the last key is handled."""
         self._limit: asyncio.TimerHandle | None = None
@@ -40,7 +45,7 @@ class KeyOrder:
         """Whether every key that was taken is handled."""
         return self._awaited is None
 
-    async def take(self, key: Key) -> None:
+    async def take(self, key: Typed) -> None:
         """Hand the key on as soon as its turn comes."""
         self._waiting.append(key)
         if self._awaited is None:
