@@ -103,6 +103,7 @@ def test_stats(conninfo: str, tmp_path: Path) -> None:
     assert nothing.stdout == ""
     assert nothing.stderr.startswith("No messages from ")
     assert json.loads(run("--json").stdout)["total"]["messages"] == 0
+    assert run("--until", "0001-01-03").stderr.startswith("No messages from ")
 
     events = {
         "Ev1": message(1, thread_ts=ts(1)),

@@ -13,7 +13,7 @@ from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.text import amount, fit, visible
-from tiger_slack_tui.base.times import duration, parse_period
+from tiger_slack_tui.base.times import duration, parse_period, shift
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json, wrapped
@@ -90,7 +90,9 @@ def stats(
     begin, end = parse_period(since, until, now)
     end = end or now
     if begin is None:
-        begin = (end - timedelta(days=_DAYS - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        begin = shift(end, -timedelta(days=_DAYS - 1)).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
     elif begin >= end:
         raise SettingsError("--since is in the future.")
     period = begin, end
