@@ -17,19 +17,23 @@ import pytest
 from tests.gapped import payload, post, web_of
 from tests.histories import EPOCH, NOW, differences, history, read_histories
 from tests.support import AT_ONCE, make_engine, running, until
+from tiger_slack_tui.audit.why import fetch_message_trail
+from tiger_slack_tui.audit.why_lines import why_lines
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SlackUnavailable
-from tiger_slack_tui.base.ids import ChannelId, TeamId
+from tiger_slack_tui.base.ids import ChannelId, SlackTs, TeamId
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.checks.check import CheckState
 from tiger_slack_tui.checks.database import check_database
+from tiger_slack_tui.cli.backfill_lines import account_lines
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.paged_history import SlackHistory
 from tiger_slack_tui.slack.web import Page, SlackWeb
 from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.gap_totals import gap_totals
 
 FIRST, SECOND, THIRD = "C00000", "C00001", "C00002"
 
@@ -271,9 +275,26 @@ async def test_a_channel_that_was_deleted_is_owed_no_more(
         channel["is_private"] = channel["id"] == SECOND
     async with LocalSlack(directory=directory) as slack:
         slack.refuse_channel = {FIRST: "channel_not_found", SECOND: "channel_not_found"}
-        await read_histories(slack, conninfo)
+        results: list[GapResult] = []
+        await read_histories(slack, conninfo, results=results)
     found = states(database)
     assert [found[c][0] for c in (FIRST, SECOND, THIRD)] == [True, False, True]
+    # Nobody says that it was read.
+    assert {each.gap.channel_id: each.state for each in results} == {
+        FIRST: "given up",
+        SECOND: "not finished",
+        THIRD: "read to its end",
+    }
+    assert "3 channels, 1 of them read to the end;" in "\n".join(account_lines(results, {}))
+    async with await connect(conninfo) as connection:
+        shown = {gap.channel_id: gap.state for gap in await gaps.newest(connection, most=9)}
+        assert shown == {FIRST: "given up", SECOND: "not finished", THIRD: "read"}
+        totals = await gap_totals(connection)
+        asked = SlackTs(f"{NOW - 3600:.6f}")
+        why = "\n".join(why_lines(await fetch_message_trail(connection, FIRST, asked)))
+    assert (totals.read_histories, totals.given_up_histories, totals.count) == (1, 1, 3)
+    assert ": given up 2" in why
+    assert "was deleted or made private" in " ".join(why.split())
     assert "deleted" in str(found[FIRST][1])
     members = "select id from slack.channel where is_member"
     assert database.execute(members).fetchall() == [(THIRD,)]

@@ -164,14 +164,14 @@ def _history_lines(history: CoveringGap, running: str | None) -> Iterator[str]:
     """A history that covers its time, and what came of its backfill."""
     closed = history.closed_at
     if closed:
-        state = f"read {format_time(closed)}"
+        state = f"{'given up' if history.is_given_up else 'read'} {format_time(closed)}"
     else:
         state = "being read" if running and not history.error else "not finished"
     is_whole = history.started_at.timestamp() <= 0
     begin = "the beginning" if is_whole else format_time(history.started_at)
     yield f"{history.title}, {_ASKED_BY[history.reason]}: {state}"
     yield f"    {begin} to {format_time(history.ended_at)}"
-    if closed:
+    if closed and not history.is_given_up:
         return
     if history.error:
         yield from _wrapped(f"ended {format_time(history.tried_at)}: {history.error}", 4)

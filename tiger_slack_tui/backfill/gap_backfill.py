@@ -383,12 +383,13 @@ class Backfill:
             error=result.error,
         )
         messages = result.messages
+        is_read = result.is_closed and not result.is_given_up
         log.log(
-            logging.INFO if result.is_closed or result.error == STOPPED else logging.WARNING,
+            logging.INFO if is_read or result.error == STOPPED else logging.WARNING,
             "%s is %s%s",
             gap.title,
             result.state,
-            "" if result.is_closed else f": {result.error}",
+            "" if is_read else f": {result.error}",
             extra={
                 "gap": gap.id,
                 "read": messages.read,

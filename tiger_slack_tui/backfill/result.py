@@ -49,8 +49,15 @@ class GapResult:
     is_restricted: bool = False
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether it is closed as the history of a channel that Slack has no longer, so that nothing was read."""
+        return self.is_closed and self.gap.is_history and bool(self.skipped_channels)
+
+    @property
     def state(self) -> str:
         """What became of it, in words."""
+        if self.is_given_up:
+            return "given up"
         if self.is_closed:
             return "closed" if self.gap.is_loss else "read to its end"
         return "still open" if self.gap.is_loss else "not finished"

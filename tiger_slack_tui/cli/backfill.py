@@ -284,7 +284,7 @@ def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]
     histories = [result for result in ended.results if result.gap.is_history]
     is_short = request.all or len(histories) > 1
     for result in ended.results:
-        if not is_short or result not in histories:
+        if not (is_short and result.gap.is_history):
             for line in result_lines(result):
                 yield from wrapped_item(line)
     if is_short and histories:

@@ -104,19 +104,28 @@ def account_lines(results: Sequence[GapResult], names: Mapping[str, str]) -> Ite
         name = cut(visible(names.get(channel) or channel), _NAME)
         threads = sum(result.threads for result in found)
         shown = f", {amount(threads, 'thread')}" if threads else ""
-        state = "" if all(result.is_closed for result in found) else ", not finished"
+        state = "" if all(map(_is_read, found)) else f", {_worst_state(found)}"
         yield f"{name:<{_NAME}} {_short_sum(accounts[channel])}{shown}{state}"
         for error in dict.fromkeys(result.error for result in found):
             if error and error != STOPPED:
                 yield f"  {visible(error)}"
-    closed = sum(all(result.is_closed for result in found) for found in channels.values())
+    whole = sum(all(map(_is_read, found)) for found in channels.values())
     threads = sum(result.threads for result in results)
     deleted = sum(result.deleted for result in results)
     yield (
-        f"{amount(len(channels), 'channel')}, {closed:,} of them read to the end;"
+        f"{amount(len(channels), 'channel')}, {whole:,} of them read to the end;"
         f" {amount(threads, 'thread')}, {amount(deleted, 'deletion')} found"
     )
     yield _sum(_added_up(results))
+
+
+def _is_read(result: GapResult) -> bool:
+    return result.is_closed and not result.is_given_up
+
+
+def _worst_state(found: Iterable[GapResult]) -> str:
+    """The state of the histories of a channel of which not all are read."""
+    return "given up" if all(result.is_closed for result in found) else "not finished"
 
 
 def _added_up(results: Iterable[GapResult]) -> Account:

@@ -88,9 +88,10 @@ def _of_gaps(totals: GapTotals) -> str:
 
 def _of_histories(totals: GapTotals) -> str:
     number = f"{totals.read_histories:,} read, {totals.unread_histories:,} not finished"
-    failed = totals.failed_histories
+    failed, given_up = totals.failed_histories, totals.given_up_histories
     return (
-        f"Histories: {number}{f', {failed:,} of them stopped or with an error' if failed else ''}."
+        f"Histories: {number}{f', {failed:,} of them stopped or with an error' if failed else ''}"
+        f"{f', {given_up:,} given up' if given_up else ''}."
     )
 
 
@@ -102,7 +103,7 @@ def _gap_lines(gap: Gap, status: _Status) -> Iterator[str]:
         )
     yield from wrapped(f"{gap.title}, {gap.reason}{where}: {_state(gap)}", hang=4)
     yield from wrapped(time_of(gap), 4)
-    if gap.closed_at is not None:
+    if gap.closed_at is not None and not gap.is_given_up:
         yield f"    {gap.state} {format_time(gap.closed_at)}"
         return
     if now := status.progress.get(gap.id):
@@ -114,7 +115,7 @@ def _gap_lines(gap: Gap, status: _Status) -> Iterator[str]:
 def _state(gap: Gap) -> str:
     if gap.ended_at is None:
         return "not ended"
-    if gap.closed_at is None:
+    if gap.closed_at is None or gap.is_given_up:
         return gap.state
     inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
     return f"{gap.state}, {amount(inserted, 'message')} inserted"

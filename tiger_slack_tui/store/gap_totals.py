@@ -16,11 +16,14 @@ select count(*) filter (where l.is_loss and g.closed_at is null) as open_gaps
 , count(*) filter (where l.is_loss and g.closed_at is not null) as closed_gaps
 , count(*) filter (where not l.is_loss and g.closed_at is null) as unread_histories
 , count(*) filter (where not l.is_loss and g.closed_at is null and g.error is not null) as failed_histories
-, count(*) filter (where not l.is_loss and g.closed_at is not null) as read_histories
+, count(*) filter (where not l.is_loss and g.closed_at is not null and not l.is_given_up) as read_histories
+, count(*) filter (where not l.is_loss and g.closed_at is not null and l.is_given_up) as given_up_histories
 , coalesce(sum((g.account #>> '{messages,inserted}')::int8) filter (where g.closed_at is not null), 0)::int8
   + coalesce((select sum((p.account ->> 'inserted')::int8) from slack.gap_channel p), 0)::int8 as inserted
 from slack.gap g
-cross join lateral (select slack.is_loss(g)) l (is_loss)
+cross join lateral
+( select slack.is_loss(g), g.channel_id is not null and coalesce(g.account ->> 'channels' = '0', false)
+) l (is_loss, is_given_up)
 """
 _PROGRESS: LiteralString = """
 select p.gap_id, sum(coalesce((p.account ->> 'read')::int8, 0))::int8 as read, min(p.reached) as reached
@@ -43,12 +46,15 @@ class GapTotals:
     failed_histories: int
     """Those of them whose last backfill ended with an error, or was stopped."""
     read_histories: int
+    given_up_histories: int
+    """Those of channels that Slack has no longer; see `Gap.is_given_up`."""
     inserted: int
     """Messages that their backfills have inserted until now."""
 
     @property
     def count(self) -> int:
-        return self.open_gaps + self.closed_gaps + self.unread_histories + self.read_histories
+        histories = self.unread_histories + self.read_histories + self.given_up_histories
+        return self.open_gaps + self.closed_gaps + histories
 
 
 @dataclass(frozen=True, slots=True)

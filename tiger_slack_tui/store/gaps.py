@@ -200,10 +200,18 @@ class Gap:
         return row_title(self.id, self.reason)
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether it is closed as the history of a channel that Slack has no longer, so that nothing was read."""
+        channels = (self.account or {}).get("channels")
+        return self.closed_at is not None and self.is_history and channels == 0
+
+    @property
     def state(self) -> str:
-        """Whether it is closed, in a word: a history is read, or not finished."""
+        """Whether it is closed, in a word: a history is read, given up, or not finished."""
         if self.closed_at is None:
             return "open" if self.is_loss else "not finished"
+        if self.is_given_up:
+            return "given up"
         return "closed" if self.is_loss else "read"
 
     @property

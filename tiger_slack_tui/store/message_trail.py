@@ -71,6 +71,7 @@ limit 1
 _HAS_GAPS: LiteralString = "select to_regclass('slack.gap') is not null"
 _GAP: LiteralString = """
 select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at, g.tried_at, g.error
+, not slack.is_loss(g) and g.channel_id is not null and coalesce(g.account ->> 'channels' = '0', false) as is_given_up
 from slack.gap g
 where slack.is_loss(g) <> %(by_hand)s::bool
 and g.started_at <= slack.to_timestamptz(%(ts)s)
@@ -237,6 +238,8 @@ class CoveringGap:
     """When a backfill of it last came to its end, or was stopped."""
     error: str | None
     """Why that did not close it."""
+    is_given_up: bool
+    """Whether it is closed, and as `Gap.is_given_up` says."""
 
     @property
     def title(self) -> str:

@@ -130,7 +130,8 @@ def _of_row(row: EventRow) -> Finding:
 
 def _of_gap(gap: Gap, names: Names) -> Finding:
     end = age((gap.ended_at - gap.started_at).total_seconds()) if gap.ended_at else "goes on"
-    error = f": {gap.error}" if gap.error and gap.closed_at is None else ""
+    is_bad = gap.closed_at is None or gap.is_given_up
+    error = f": {gap.error}" if gap.error and is_bad else ""
     return Finding(
         key=gap.title,
         kind=GAP,

@@ -41,8 +41,8 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
 def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:
     """All about a gap: from when to when, why, and what a backfill found. `channel` is the name of its channel."""
     where = f"{channel} {gap.channel_id}" if gap.channel_id not in (None, channel) else channel
-    is_open = gap.closed_at is None
-    state: StyledText = (f"✗ {gap.state}", BAD) if is_open else (f"✓ {gap.state}", GOOD)
+    is_bad = gap.closed_at is None or gap.is_given_up
+    state: StyledText = (f"✗ {gap.state}", BAD) if is_bad else (f"✓ {gap.state}", GOOD)
     yield from pairs(
         width,
         ("gap" if gap.is_loss else "history", f"{gap.id}, {gap.reason}"),
