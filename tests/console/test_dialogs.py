@@ -117,7 +117,7 @@ async def test_each_dialog_explains_its_keys(tmp_path: Path) -> None:
     app = ConsoleApp(backend, ConsoleOptions())
     dialogs: list[tuple[Dialog[Any], str]] = [
         (Confirm("Run it?", ["Now."], verb="Run"), "question.other"),
-        (ConfirmQuit("Quit?", ["Now."], verb="Quit", keys=["q"]), "question.other"),
+        (ConfirmQuit("Quit?", ["Now."], verb="Quit", quit_keys=["q"]), "question.other"),
         (Document("A text", lambda _: []), "text.copy"),
         (RulesScreen(app, backend, RuleDraft(), lambda _: None), "rules.switch"),
     ]
@@ -153,3 +153,14 @@ async def test_a_question_outlives_a_small_terminal(tmp_path: Path) -> None:
         # Nobody can see it in a terminal of one character.
         await pilot.resize_terminal(1, 1)
         await until(lambda: len(app.screen_stack) == 1)
+
+
+async def test_below_a_dialog_stand_its_own_keys(tmp_path: Path) -> None:
+    """Those of the view do nothing then. When it is closed, they are back."""
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key, own in (("q", "y Yes  Esc No"), ("colon", "Enter Run")):
+            await pilot.press(key)
+            await until(lambda own=own: own in screen_text(app).splitlines()[-1])
+            await pilot.press("escape")
+            await until(lambda: "q Quit" in screen_text(app).splitlines()[-1])

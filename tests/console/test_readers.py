@@ -40,6 +40,7 @@ from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.model.rates import Rates
+from tiger_slack_tui.console.model.read_errors import describe_error
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.chrome import status_line
 from tiger_slack_tui.console.panes.jobs import paint_size
@@ -617,3 +618,9 @@ async def test_what_is_old_says_so(tmp_path: Path) -> None:
             stored_findings_waited=1.0,
         )
         await until(lambda: "s ago" not in screen_text(app))
+
+
+def test_a_missing_schema_is_described_in_words() -> None:
+    """For the chart of a long time that is opened before the first start has made the tables."""
+    for error in (psycopg.errors.UndefinedTable(), psycopg.errors.InvalidSchemaName()):
+        assert describe_error(error) == "it does not have the tables of this version yet"

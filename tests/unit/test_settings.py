@@ -148,3 +148,11 @@ def test_addresses_of_all_forms(address: str) -> None:
 def test_the_tokens_of_the_sample_are_not_filled_in() -> None:
     with pytest.raises(SettingsError, match="SLACK_BOT_TOKEN is not filled in"):
         load_with_slack(SLACK | {"SLACK_BOT_TOKEN": "xoxb-"})
+
+
+def test_a_first_run_is_led_to_init() -> None:
+    """Only if no token is set: who has set one of them wrongly needs no set-up."""
+    for environ, is_first in (({}, True), ({"SLACK_APP_TOKEN": "xapp-1"}, False)):
+        with pytest.raises(SettingsError) as raised:
+            load_with_slack(environ)
+        assert ("run tiger-slack init" in (raised.value.hint or "")) is is_first

@@ -143,13 +143,17 @@ class _Check:
 
     def __init__(self, environ: Mapping[str, str] | None) -> None:
         self.problems: list[str] = []
+        self.has_no_tokens = False
+        """Whether a command that needs Slack's tokens has none of them."""
         self.env = {**_dotenv(self), **os.environ} if environ is None else environ
 
     def raise_problems(self) -> None:
         if self.problems:
+            hint = "They come from the environment, or else from .env; .env.sample describes each."
+            if self.has_no_tokens:
+                hint += "\n  For the first set-up, run tiger-slack init: it makes the app and writes .env."
             raise SettingsError(
-                "The settings cannot be used:\n" + "\n".join(self.problems),
-                hint="They come from the environment, or else from .env; .env.sample describes each.",
+                "The settings cannot be used:\n" + "\n".join(self.problems), hint=hint
             )
 
     def problem(self, name: str, what: str, fix: str) -> None:
@@ -320,6 +324,7 @@ def _search_language(check: _Check) -> str:
 
 
 def _slack(check: _Check) -> SlackSettings:
+    check.has_no_tokens = not check.text("SLACK_BOT_TOKEN") and not check.text("SLACK_APP_TOKEN")
     url = check.address("SLACK_API_URL", fix="or unset it to use Slack itself") or SLACK_API_URL
     return SlackSettings(
         bot_token=_token(

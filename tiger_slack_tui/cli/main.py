@@ -24,9 +24,7 @@ _GROUPS = {
         "run": _Command(
             "run", "run", "Ingest from Slack until stopped, with the console or without it."
         ),
-        "observe": _Command(
-            "run", "observe", "Show the console of instances that run elsewhere; ingest nothing."
-        ),
+        "observe": _Command("run", "observe", "Show the console of instances that run elsewhere."),
         "demo": _Command(
             "demo", "demo", "Ingest an invented workspace; no Slack or database is needed."
         ),

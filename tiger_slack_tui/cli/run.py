@@ -76,7 +76,7 @@ def _set_up_first(options: UiOptions) -> None:
 @options.no_mouse
 @plain_errors
 def observe(read_only: bool, no_mouse: bool) -> None:
-    """Show the console of instances that run elsewhere; ingest nothing.
+    """Show the console of instances that run elsewhere.
 
     It shows what the database knows of them, and does not connect to Slack.
     """

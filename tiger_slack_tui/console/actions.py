@@ -247,6 +247,13 @@ LEAVE: Final = Action(
     "field.leave", "escape", "Leave the field", "Esc", "Leave the field.", is_fixed=True
 )
 
+PALETTE_KEYS: Final = (
+    Action("palette.run", "enter", "Run", "Enter", is_fixed=True),
+    Action("palette.choose", "up,down", "Choose", "↑↓", is_fixed=True),
+    Action("palette.leave", "escape", "Back", "Esc", is_fixed=True),
+)
+"""The keys of the command palette, which are Textual's."""
+
 
 def bindings(actions: Iterable[Action]) -> list[Binding]:
     """The actions as Textual's bindings; each can be remapped by its id."""

@@ -23,6 +23,7 @@ from tiger_slack_tui.console.actions import (
     EVENTS,
     HELP,
     MESSAGES,
+    PALETTE_KEYS,
     VIEWS,
     Action,
     ActionGroup,
@@ -384,7 +385,8 @@ class ConsoleApp(InteractiveApp):
     def action_command_palette(self) -> None:
         """Show the command palette. Textual also calls this for its own key."""
         if not (self.is_too_small or isinstance(self.screen, Palette)):
-            self.push_screen(Palette(id="--command-palette"))
+            keys = chrome.typing_line(PALETTE_KEYS, {})
+            self.push_screen(Palette(KeysLine(keys, id="keys"), id="--command-palette"))
 
     @action("help.commands", "colon,ctrl+p", "Commands", shown=":")
     def act_commands(self) -> None:
@@ -436,8 +438,10 @@ class ConsoleApp(InteractiveApp):
         if question is None:
             self.exit()
             return
-        keys = self.keys_shown.get("app.quit", self.ACTIONS["app.quit"].keys).split(",")
-        self.push_question(ConfirmQuit(*question, verb="Quit", keys=keys), self.stop)
+        keys = self.keys_shown
+        again = keys.get("app.quit", self.ACTIONS["app.quit"].keys).split(",")
+        dialog = ConfirmQuit(*question, verb="Quit", quit_keys=again, keys=keys)
+        self.push_question(dialog, self.stop)
 
     # At the end of the class, where all of its actions are declared.
     ACTIONS: ClassVar[dict[str, Action]] = all_actions(vars())

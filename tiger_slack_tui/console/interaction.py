@@ -84,7 +84,7 @@ class InteractiveApp(NonBlockingApp):
         then: Callable[[], None],
     ) -> None:
         """Ask, and call `then` if the answer is yes. `verb` is what yes does."""
-        self.push_question(Confirm(question, list(details), verb=verb), then)
+        self.push_question(Confirm(question, list(details), verb=verb, keys=self.keys_shown), then)
 
     def push_question(self, dialog: Confirm, then: Callable[[], None]) -> None:
         """Show the question, and call `then` if the answer is yes."""

@@ -24,12 +24,13 @@ POOLER_FULL = (
 NO_CONNECTION_LEFT = (
     "the server has no connection left: raise max_connections, or lower PG_MAX_POOL_SIZE"
 )
-_NOT_MIGRATED = (
+NOT_MIGRATED = (
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
     psycopg.errors.UndefinedTable,
 )
+"""The errors of a statement that meets no schema, or that of another version."""
 
 
 def is_unavailable(error: psycopg.Error) -> bool:
@@ -156,7 +157,7 @@ def translate_errors(conninfo: str) -> Iterator[None]:
             raise DatabaseUnavailable(f"The database takes no writes: {error}.") from None
         if is_unavailable(error):
             raise DatabaseUnavailable(f"The database does not answer: {describe(error)}") from None
-        if isinstance(error, _NOT_MIGRATED):
+        if isinstance(error, NOT_MIGRATED):
             raise not_migrated(conninfo) from None
         raise DatabaseRefused(
             f"The database {database_name(conninfo)} refused: {describe(error)}"

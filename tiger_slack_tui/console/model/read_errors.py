@@ -10,7 +10,7 @@ import psycopg
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.failures import NOT_MIGRATED, describe
 
 QUERY_SECONDS = 15.0
 """How long one query may take. A server that has fallen silent never answers."""
@@ -20,6 +20,8 @@ STALE_ANSWER_SECONDS = 10.0
 
 def describe_error(error: Exception) -> str:
     """Why a read failed, as a phrase. It never contains data, also for errors that nobody expected."""
+    if isinstance(error, NOT_MIGRATED):
+        return "it does not have the tables of this version yet"
     if isinstance(error, psycopg.Error):
         return describe(error)
     if isinstance(error, TigerSlackError):

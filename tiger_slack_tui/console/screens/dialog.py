@@ -99,7 +99,7 @@ NO: Final = Action(
     "question.no", "escape", "No", "Esc", "Change nothing, and go back.", is_fixed=True
 )
 MARKED: Final = Action(
-    "question.marked", "enter", "Marked", "Enter", "Give the marked answer.", is_fixed=True
+    "question.marked", "enter", "Marked answer", "Enter", "Give the marked answer.", is_fixed=True
 )
 
 
@@ -108,9 +108,17 @@ class Confirm(Dialog[bool]):
 
     LEAST_SIZE = (20, 5)
 
-    def __init__(self, question: str, details: Sequence[str], *, verb: str) -> None:
-        """`verb` is what yes does."""
+    def __init__(
+        self,
+        question: str,
+        details: Sequence[str],
+        *,
+        verb: str,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
+        """`verb` is what yes does. `keys` are the operator's, by the id of the action."""
         super().__init__()
+        self._keys = keys or {}
         self._question = question
         self._details = details
         self._verb = verb
@@ -123,6 +131,9 @@ class Confirm(Dialog[bool]):
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(Content("\n").join(line(text) for text in self._details))
             yield Static(self._choice(), id="choice")
+        # It covers the keys of the view, which do nothing now.
+        keys = [one.action for one in declared(type(self)).values()]
+        yield KeysLine(footer_line(keys, self._keys, self.app.size.width), id="keys")
 
     def _choice(self) -> Content:
         """The two answers. The pointer and the colours show which one Enter gives."""
@@ -160,22 +171,22 @@ class Confirm(Dialog[bool]):
         self._is_yes = not self._is_yes
         self.query_one("#choice", Static).update(self._choice())
 
-    @action("question.down", "down", "Scroll down", shown="↓")
+    @action("question.down", "down", "Scroll down", shown="↓", footer=False)
     def act_down(self) -> None:
         """Scroll the details down."""
         self._scroll(1)
 
-    @action("question.up", "up", "Scroll up", shown="↑")
+    @action("question.up", "up", "Scroll up", shown="↑", footer=False)
     def act_up(self) -> None:
         """Scroll the details up."""
         self._scroll(-1)
 
-    @action("question.page_down", "pagedown", "Page down", shown="PgDn")
+    @action("question.page_down", "pagedown", "Page down", shown="PgDn", footer=False)
     def act_page_down(self) -> None:
         """Scroll the details down by a page."""
         self._scroll(5)
 
-    @action("question.page_up", "pageup", "Page up", shown="PgUp")
+    @action("question.page_up", "pageup", "Page up", shown="PgUp", footer=False)
     def act_page_up(self) -> None:
         """Scroll the details up by a page."""
         self._scroll(-5)
@@ -191,14 +202,20 @@ class ConfirmQuit(Confirm):
     """The question before the program ends. The key that asks it says yes, too."""
 
     def __init__(
-        self, question: str, details: Sequence[str], *, verb: str, keys: Sequence[str]
+        self,
+        question: str,
+        details: Sequence[str],
+        *,
+        verb: str,
+        quit_keys: Sequence[str],
+        keys: Mapping[str, str] | None = None,
     ) -> None:
-        """`keys` are those that ask the question."""
-        super().__init__(question, details, verb=verb)
-        self._keys = keys
+        """`quit_keys` are those that ask the question."""
+        super().__init__(question, details, verb=verb, keys=keys)
+        self._quit_keys = quit_keys
 
     async def on_key(self, event: Key) -> None:
-        if event.key in self._keys:
+        if event.key in self._quit_keys:
             event.stop()
             self.act_yes()
         else:
