@@ -155,4 +155,4 @@ def test_a_first_run_is_led_to_init() -> None:
     for environ, is_first in (({}, True), ({"SLACK_APP_TOKEN": "xapp-1"}, False)):
         with pytest.raises(SettingsError) as raised:
             load_with_slack(environ)
-        assert ("run tiger-slack init" in (raised.value.hint or "")) is is_first
+        assert ("To set up: tiger-slack init" in (raised.value.hint or "")) is is_first

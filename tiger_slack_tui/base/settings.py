@@ -151,7 +151,7 @@ class _Check:
         if self.problems:
             hint = "They come from the environment, or else from .env; .env.sample describes each."
             if self.has_no_tokens:
-                hint += "\n  For the first set-up, run tiger-slack init: it makes the app and writes .env."
+                hint = f"To set up: tiger-slack init. {hint}"
             raise SettingsError(
                 "The settings cannot be used:\n" + "\n".join(self.problems), hint=hint
             )

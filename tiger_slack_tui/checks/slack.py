@@ -48,8 +48,7 @@ async def check_slack(on_wait: OnWait | None = None) -> AsyncIterator[Check]:
     try:
         _, slack = settings.load_with_slack()
     except SettingsError as error:
-        fix = f"To set up: tiger-slack init. {error.hint or ''}".rstrip()
-        yield Check("tokens", CheckState.FAILED, Exception.__str__(error), fix)
+        yield Check("tokens", CheckState.FAILED, Exception.__str__(error), error.hint)
         return
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session)
