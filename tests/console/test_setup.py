@@ -180,6 +180,30 @@ async def test_slack_that_does_not_answer_holds_up_no_key() -> None:
         slack.hold.set()
 
 
+async def test_checks_that_go_on_after_the_page_was_left_show_nothing() -> None:
+    given: list[OnWait] = []
+
+    async def waiting_checks(on_wait: OnWait) -> list[Check]:
+        given.append(on_wait)
+        await asyncio.Event().wait()
+        return []
+
+    async with LocalSlack() as slack:
+        file = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+        async with screen(slack, file, waiting_checks) as setup:
+            for title in ("Bot token", "App token", "Database", "History", "Write", "Channels"):
+                await setup.shows(f"▸ {title}")
+                await setup.type("")
+            await until(lambda: bool(given))
+            given[0](9)
+            await setup.shows("Slack asks to wait, goes on in 9 s")
+            await setup.pilot.press("escape")
+            await setup.shows("▸ Channels")
+            given[0](8)
+            await setup.pilot.pause()
+            assert "Slack asks to wait" not in screen_text(setup.app)
+
+
 async def test_settings_that_do_not_fit_together_are_said() -> None:
     async def refuse(_: OnWait) -> list[Check]:
         raise SettingsError("DATABASE_DIRECT_URL is set, but DATABASE_URL is not.")

@@ -314,11 +314,15 @@ class SetupApp(NonBlockingApp):
 
     async def _check_all(self, page: _ReadyPage, lines: list[str]) -> None:
         self._show_lines([*lines, "checking …"])
-        loop = asyncio.get_running_loop()
+        loop, work = asyncio.get_running_loop(), self._work
+
+        def show_wait(seconds: float) -> None:
+            if work is not None and not (work.done() or work.cancelling()):
+                self._show_lines([*lines, wait_words(seconds)])
 
         def on_wait(seconds: float) -> None:
-            shown = [*lines, wait_words(seconds)]
-            loop.call_soon_threadsafe(self._show_lines, shown)
+            # The checks go on in their thread also after the page was left.
+            loop.call_soon_threadsafe(show_wait, seconds)
 
         checks: list[Check] = []
         try:
