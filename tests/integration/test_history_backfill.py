@@ -28,6 +28,7 @@ from tiger_slack_tui.checks.check import CheckState
 from tiger_slack_tui.checks.database import check_database
 from tiger_slack_tui.cli.backfill_lines import account_lines
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
+from tiger_slack_tui.jobs.backfill import make_due_gaps_job
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.paged_history import SlackHistory
@@ -302,6 +303,26 @@ async def test_a_channel_that_was_deleted_is_owed_no_more(
     database.execute("select slack.hear_channel(%s, now())", (FIRST,))
     owed = "select count(*) from slack.gap where reason = 'joined' and started_at = 'epoch'"
     assert database.execute(owed).fetchone() == (1,)
+
+
+async def test_a_history_that_could_not_be_read_is_tried_at_the_next_start(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name, channel_type, is_member) values ('C1', 'a', 'channel', true);"
+        "insert into slack.gap (reason, started_at, ended_at, channel_id, tried_at, error)"
+        " values ('joined', 'epoch', now(), 'C1', now() - interval '1 minute', 'missing_scope')"
+    )
+    async with (
+        LocalSlack() as slack,
+        web_of(slack) as web,
+        await connect(conninfo) as connection,
+    ):
+        is_wanted = make_due_gaps_job(web, is_scheduled=False).is_wanted
+        assert is_wanted is not None
+        assert await is_wanted(connection)
+        database.execute("update slack.gap set tried_at = now()")
+        assert not await is_wanted(connection)
 
 
 async def test_a_gap_is_lost_in_channels_that_the_app_has_left_since(

@@ -172,12 +172,11 @@ def make_due_gaps_job(
         nonlocal began, team
         if began is None:
             began = await gaps.database_time(connection)
-        open_ones = await gaps.summarize(connection, team)
-        if not open_ones.count and not open_ones.is_due:
-            return False
-        if team is None:
+        is_due = await gaps.has_due(connection, team, began)
+        if is_due and team is None:
             team = (await web.identity()).team_id
-        return await gaps.has_due(connection, team, began)
+            is_due = await gaps.has_due(connection, team, began)
+        return is_due
 
     job = make_chosen_gaps_job(
         web, find, pace=pace, history_since=history_since, is_patient=False, repeats=True

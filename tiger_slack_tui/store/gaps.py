@@ -46,7 +46,7 @@ select exists
   or (g.tried_at < now() - interval '1 hour' and slack.is_loss(g))
   )
   and slack.is_settled(g)
-  and (g.team_id is null or g.team_id = %(team)s)
+  and (g.team_id is null or %(team)s::text is null or g.team_id = %(team)s)
   and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.channel_id and c.is_member))
 )
 """
@@ -265,8 +265,10 @@ async def database_time(connection: Connection) -> datetime:
     return now
 
 
-async def has_due(connection: Connection, team: TeamId, since: datetime) -> bool:
+async def has_due(connection: Connection, team: TeamId | None, since: datetime) -> bool:
     """Whether `due` has a gap that no backfill has tried to close since then, by the database's clock.
+
+    If `team` is None, a gap of any workspace counts.
 
     For a gap in which events are missing, an hour is enough.
     """
