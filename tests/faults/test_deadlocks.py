@@ -34,6 +34,8 @@ from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.instances import ConnectedAges, Heartbeat
 
+pytestmark = pytest.mark.slow
+
 NOW = float(int(time.time()))
 DAY = 86_400.0
 WEEK = 7 * DAY

@@ -11,6 +11,8 @@ from tests.acceptance.test_cli import CLEAN
 from tests.console.terminal import at_terminal
 from tiger_slack_tui.demo.run import printing_errors
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_demo_in_a_console(tmp_path: Path) -> None:
     home, cwd = tmp_path / "home", tmp_path / "cwd"

@@ -168,6 +168,7 @@ def with_small_buffers(slack: LocalSlack, engine: Any) -> None:
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
 
 
+@pytest.mark.slow
 async def test_a_peer_that_sends_and_never_reads_our_acks_is_replaced(
     conninfo: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
@@ -10,6 +11,8 @@ from psycopg.rows import dict_row
 from tests.support import SCALE, wrong_documents
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.slack.events import parse_envelope, route
+
+pytestmark = pytest.mark.slow
 
 channels = st.sampled_from(["C1", "C2"])
 users = st.sampled_from(["U1", "U2"])

@@ -22,6 +22,8 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.import_files import FileCheckpoint
 from tiger_slack_tui.store.import_messages import Channel
 
+pytestmark = pytest.mark.slow
+
 later = st.integers(1, 8).map(lambda n: f"170000000{n}.000000")
 reactions = st.lists(
     st.fixed_dictionaries({"name": texts, "users": st.lists(users, max_size=2)}), max_size=2

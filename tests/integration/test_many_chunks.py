@@ -24,6 +24,8 @@ from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.events import EventStore
 from tiger_slack_tui.store.search_index import fetch_progress, use_language
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = 100 if SCALE == 1 else 1000
 MOST_LOCKS = 100
 """Tables of a transaction with their indexes, and a few chunks with theirs. All chunks have five times as many."""

@@ -36,6 +36,8 @@ from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.read_only import QuestionTooSlow, ReadOnlyDatabase
 from tiger_slack_tui.store import search as store_search
 
+pytestmark = pytest.mark.slow
+
 CHANNELS = {
     "C1": ("ops", {"is_private": False}),
     "C2": ("sales", {"is_channel": True, "is_private": False}),
