@@ -144,14 +144,15 @@ async def test_a_list_with_the_newest_first_follows_it_until_somebody_moves(
         assert key() == "EvC"
 
 
-async def test_keys_that_come_at_once_find_the_field_and_the_screen_that_the_first_opened(
+async def test_keys_and_pasted_texts_that_come_at_once_find_what_the_first_key_opened(
     tmp_path: Path,
 ) -> None:
     async with console(tmp_path) as (app, _, _):
 
-        def burst(*keys: str) -> None:
+        def burst(*keys: str | Paste) -> None:
             for key in keys:
-                app.post_message(Key(key, key if len(key) == 1 else None))
+                is_key = isinstance(key, str)
+                app.post_message(Key(key, key if len(key) == 1 else None) if is_key else key)
 
         burst("4", "3", "e", "ctrl+u", *"a.txt", "enter")
         await until((tmp_path / "a.txt").is_file)
@@ -162,18 +163,8 @@ async def test_keys_that_come_at_once_find_the_field_and_the_screen_that_the_fir
         await until(lambda: app.theme != next(iter(THEMES)))
         assert app.view_name == "log"
         assert len(app.screen_stack) == 1
-
-
-async def test_what_is_pasted_right_after_a_key_finds_the_field_that_the_key_opened(
-    tmp_path: Path,
-) -> None:
-    async with console(tmp_path) as (app, _, _):
-        await until(lambda: app.view_name == "overview")
-        for event in (Key("6", "6"), Key("slash", "/"), Paste("paid "), Key("x", "x")):
-            app.post_message(event)
-        await until(lambda: isinstance(app.focused, Input) and "x" in app.focused.value)
-        assert isinstance(app.focused, Input)
-        assert app.focused.value == "paid x"
+        burst("slash", Paste("paid "), "x")
+        await until(lambda: isinstance(app.focused, Input) and app.focused.value == "paid x")
 
 
 async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:
