@@ -146,6 +146,7 @@ async def test_a_question_outlives_a_small_terminal(tmp_path: Path) -> None:
         await pilot.pause()
         shown = screen_text(app)
         assert "y" in shown
+        assert "…" not in shown, "the view shows beside the question"
         assert "Cancel (Esc)" in " ".join(shown.split())
         await pilot.resize_terminal(80, 24)
         await pilot.pause()

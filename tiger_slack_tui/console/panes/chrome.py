@@ -307,7 +307,8 @@ def short_lines(model: Model, width: int, height: int) -> list[Content]:
     if now is not None:
         lines += _short_state(now, model.rates.now)
     elif model.is_silent:
-        lines.append(_short("heartbeat", model.silent_for))
+        if any(not row.is_stopped for row in model.instances):  # else the next line says it
+            lines.append(_short("heartbeat", model.silent_for))
     else:
         lines.append(_short("events", f"{model.rates.now:,.1f} a second"))
     lines += _short_instances(model)

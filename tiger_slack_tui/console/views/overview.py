@@ -110,7 +110,7 @@ def paint_instance(row: Instance, width: int) -> Content:
     figures: list[StyledText] = [
         "-" if has_ended else f"{row.events_per_second:,.1f}",
         "-" if has_ended else millis(row.ack_p99),
-        f"{row.queue:,}",
+        "-" if row.is_stopped else f"{row.queue:,}",
         spool,
         count(row.received),
         brief(row.age),
