@@ -299,6 +299,32 @@ async def test_a_row_that_somebody_has_locked_holds_up_no_other(
         assert database.execute(heard).fetchall() == []
 
 
+def test_a_channel_costs_the_same_however_many_histories_are_owed(
+    database: psycopg.Connection[Any],
+) -> None:
+    connected(database)
+    database.execute(
+        "insert into slack.channel (id, channel_name, channel_type, is_member, heard_since)"
+        " select 'C' || n, 'c' || n, 'channel', true, case when n > 1 then now() end from generate_series(1, 3000) n;"
+        "insert into slack.gap (reason, started_at, ended_at, channel_id)"
+        " select case when n % 2 = 0 then 'joined' else 'by hand' end, 'epoch', now(), 'C' || n"
+        " from generate_series(2, 3000) n;"
+        "insert into slack.gap (reason, started_at, ended_at)"
+        " values ('not connected', now() - interval '1 hour', now());"
+        "analyze slack.gap; analyze slack.channel"
+    )
+    with database.transaction():
+        assert database.execute("select slack.update_heard(null)").fetchone() == (1,)
+        database.execute("select slack.refresh_complete('C2')")
+        read = (
+            "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
+            " from pg_stat_xact_user_tables where relid = 'slack.gap'::regclass"
+        )
+        row = database.execute(read).fetchone()
+    assert row
+    assert row[0] < 100
+
+
 def test_leaving_while_nothing_ran_is_known_before_the_gap(
     database: psycopg.Connection[Any],
 ) -> None:
