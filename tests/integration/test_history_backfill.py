@@ -472,6 +472,16 @@ async def test_a_long_list_of_channels_does_not_hide_that_slack_restricts_the_ap
         assert read.is_restricted
 
 
+async def test_a_channel_without_an_id_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def page(*_: Any) -> Page:
+        return Page([{"name": "a"}, {"id": 1}, {"id": "C1"}], None)
+
+    monkeypatch.setattr(SlackWeb, "own_conversations_page", page)
+    async with LocalSlack() as slack, web_of(slack) as web:
+        found = await SlackHistory(web, AT_ONCE).conversations(["public_channel"])
+    assert found == [{"id": "C1"}]
+
+
 async def test_what_a_plan_hides_is_not_said_to_be_complete(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:

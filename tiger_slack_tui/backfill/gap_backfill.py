@@ -403,7 +403,7 @@ class Backfill:
         """List the conversations that the app is a member of, and store their names."""
         asked = self._slack.time
         listed = await self._slack.conversations(self._kinds) if self._kinds else []
-        own = {ChannelId(item["id"]): item for item in listed if isinstance(item.get("id"), str)}
+        own = {ChannelId(item["id"]): item for item in listed}
         named = [item | {"is_member": True} for item in own.values() if item.get("name")]
         await upsert(self._connection, "channel", named, listed_at=list_time(asked))
         return own

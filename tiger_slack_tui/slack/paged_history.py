@@ -87,7 +87,7 @@ class SlackHistory:
 
         found: dict[str, dict[str, Any]] = {}
         async for page in pages(fetch, pause_first=self.pace.pause, on_wait=self.on_wait):
-            found |= {str(item.get("id")): item for item in page.items}
+            found |= {id_: item for item in page.items if isinstance(id_ := item.get("id"), str)}
         return list(found.values())
 
     async def history_page(
