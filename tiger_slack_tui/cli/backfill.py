@@ -43,6 +43,9 @@ from tiger_slack_tui.store.running_backfill import running_backfill
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.plan import HistoryPlan
     from tiger_slack_tui.backfill.result import GapResult
+    from tiger_slack_tui.jobs.backfill import FindGaps
+    from tiger_slack_tui.slack.paged_history import SlackHistory
+    from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
 """Gaps and histories that `--status` shows by default."""
@@ -209,19 +212,11 @@ async def _run(
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
         history = SlackHistory(web, on_wait=shown.wait)
         if request.all:
-            own = await own_channels(web, history, request, conninfo)
-            ended.names |= {item["id"]: f"#{item['name']}" for item in own if item.get("name")}
-            if request.plan or not await _is_running(conninfo):  # else the job says so
-                plan = await plan_histories(web, history, request, own, conninfo)
-                shown.planned = plan.time.total_seconds()
-                if request.plan or (plan.is_restricted and not request.slow):
-                    ended.plan = plan
-                    return
-                for line in plan_lines(plan, is_slow=request.slow):
-                    shown.print(line)
-            find = find_all(request, [item["id"] for item in own], loaded.instance)
+            find = await _plan(web, history, request, conninfo, loaded.instance, shown, ended)
         else:
             find = await gap_finder(request, conninfo, web, loaded.instance)
+        if find is None:
+            return
 
         async def find_and_count(connection: Connection, team: TeamId) -> list[Gap]:
             found = await find(connection, team)
@@ -245,6 +240,29 @@ async def _run(
             ids = {result.gap.channel_id for result in ended.results if result.gap.channel_id}
             async with await connect(conninfo) as connection:
                 ended.names = await marked_names(connection, ids)
+
+
+async def _plan(
+    web: SlackWeb,
+    history: SlackHistory,
+    request: BackfillRequest,
+    conninfo: str,
+    instance: str,
+    shown: BackfillFigures,
+    ended: _BackfillEnd,
+) -> FindGaps | None:
+    """Print the plan of `--all`, and return what finds its histories; None if there is only the plan, in `ended`."""
+    own = await own_channels(web, history, request, conninfo)
+    ended.names |= {item["id"]: f"#{item['name']}" for item in own if item.get("name")}
+    if request.plan or not await _is_running(conninfo):  # else the job says so
+        plan = await plan_histories(web, history, request, own, conninfo)
+        shown.planned = plan.time.total_seconds()
+        if request.plan or (plan.is_restricted and not request.slow):
+            ended.plan = plan
+            return None
+        for line in plan_lines(plan, is_slow=request.slow):
+            shown.print(line)
+    return find_all(request, [item["id"] for item in own], instance)
 
 
 async def _is_running(conninfo: str) -> bool:
