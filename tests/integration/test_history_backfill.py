@@ -365,6 +365,32 @@ async def test_a_gap_is_lost_in_channels_that_the_app_has_left_since(
     assert database.execute(since).fetchall() == [(FIRST, 2), (SECOND, 2)]
 
 
+async def test_an_invitation_during_a_backfill_counts(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name, channel_type, is_member)"
+        " values (%s, 'a', 'channel', false)",
+        (FIRST,),
+    )
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at)"
+        " values ('not connected', now() - interval '5 hours', now() - interval '4 hours')"
+    )
+
+    def invite(_: BackfillProgress) -> None:  # after Slack has said that it is in no such channel
+        database.execute("select slack.hear_channel(%s, now())", (FIRST,))
+        database.execute("update slack.channel set is_member = true where id = %s", (FIRST,))
+
+    async with LocalSlack(directory=history(2, 60)) as slack:
+        slack.refuse_channel = {FIRST: "not_in_channel"}
+        await read_histories(slack, conninfo, on_progress=invite)
+    heard = "select is_member, heard_since is not null from slack.channel where id = %s"
+    assert database.execute(heard, (FIRST,)).fetchone() == (True, True)
+    error = "select error from slack.gap where channel_id = %s"
+    assert database.execute(error, (FIRST,)).fetchone() == (None,)
+
+
 async def test_many_channels_that_slack_does_not_serve_end_nothing(
     conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

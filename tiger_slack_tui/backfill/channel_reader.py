@@ -83,7 +83,8 @@ class ChannelReader:
                 return Account()
             raise
         self.state.is_done = True
-        await gap_progress.save(self._connection, self.window.gap, self.state)
+        save = gap_progress.skip if self.state.skipped else gap_progress.save
+        await save(self._connection, self.window.gap, self.state)
         return Account()
 
     @property

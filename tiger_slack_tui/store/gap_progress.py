@@ -184,17 +184,7 @@ with lost as materialized
 select count(slack.lose_heard(l.id, l.period)::text)
 from lost l
 """  # noqa: S608 only constants
-_SKIP_CHANNELS: LiteralString = """
-with skipped as materialized
-( select p.channel_id, g.started_at
-  from slack.gap_channel p
-  join slack.gap g on g.id = p.gap_id
-  where p.gap_id = %(gap)s
-  and p.skipped = any (%(absent)s)
-)
-select count(slack.absent_from(s.channel_id, s.started_at)::text)
-from skipped s
-"""
+_LEAVE_CHANNEL = "select slack.absent_from(%(channel)s, %(since)s)"
 # A channel that everyone may see is not found only if it does not exist.
 _IS_DELETED: LiteralString = """
 select exists
@@ -318,6 +308,22 @@ async def save(connection: Connection, gap: Gap, state: ChannelProgress) -> None
     await connection.execute(_SAVE, values)
 
 
+async def skip(connection: Connection, gap: Gap, state: ChannelProgress) -> None:
+    """Save that Slack does not show the channel. If the app is not in it, it is noted at once that the app has left.
+
+    By the end of the backfill, which can be hours later, the app may have been invited again.
+    """
+
+    async def record() -> None:
+        async with connection.transaction():
+            if state.skipped in _ABSENT:
+                values = {"channel": state.channel_id, "since": gap.started_at}
+                await connection.execute(_LEAVE_CHANNEL, values)
+            await save(connection, gap, state)
+
+    await retry_deadlocks(record)
+
+
 async def add_threads(
     connection: Connection, gap: Gap, channel: ChannelId, threads: Sequence[PendingThread]
 ) -> None:
@@ -402,22 +408,19 @@ async def end(
 ) -> None:
     """Record that the backfill has finished. `is_closed` says that nothing of the gap is left.
 
-    What it has read of channels is then complete. A channel that Slack does not show is one that the app has left.
-    What was heard in a gap, and could not be read, is missing for good.
+    What it has read of channels is then complete. What was heard in a gap and could not be read is missing for good.
     """
     values = {
         "gap": gap.id,
         "is_closed": is_closed,
         "account": to_json(account),
         "error": error,
-        "absent": list(_ABSENT),
         "harmless": [r.value for r in Reason if not r.is_bad or r is Reason.NO_MESSAGE],
     }
 
     async def record() -> None:
         async with connection.transaction():
             await connection.execute(_LOCK_CHANNELS, values)
-            await connection.execute(_SKIP_CHANNELS, values)
             if is_closed:
                 await connection.execute(_ADD_HISTORY, values)
                 await connection.execute(_LOSE_HEARD, values)
