@@ -153,20 +153,26 @@ async def test_every_answer_of_slack_leaves_the_whole_history(
 async def test_each_channel_ends_in_a_clear_state_and_harms_no_other(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    directory = history(6, 60)
-    errors = ["not_in_channel", "channel_not_found", "missing_scope", "fatal_error"]
+    directory = history(7, 70)
+    errors = [
+        "not_in_channel",
+        "channel_not_found",
+        "missing_scope",
+        "fatal_error",
+        "access_denied",
+    ]
     async with LocalSlack(directory=directory) as slack:
         channels = list(directory.channels)
         slack.refuse_channel = dict(zip(channels, errors, strict=False))
         ended = await read_histories(slack, conninfo)
         assert ended.outcome == "incomplete"
-        assert str(ended.error).startswith("4 of 6 gaps and histories are not finished; history ")
+        assert str(ended.error).startswith("5 of 7 gaps and histories are not finished; history ")
         checks = [check async for check in check_database(conninfo, "it")]
         assert [(c.state, c.found[:22]) for c in checks if c.name == "history"] == [
-            (CheckState.WARNING, "4 not read to the end:")
+            (CheckState.WARNING, "5 not read to the end:")
         ]
         found = states(database)
-        assert [found[channel][0] for channel in channels] == [False] * 4 + [True] * 2
+        assert [found[channel][0] for channel in channels] == [False] * 5 + [True] * 2
         for channel, error in zip(channels, errors, strict=False):
             assert error in str(found[channel][1])
         slack.refuse_channel = {}
@@ -195,8 +201,13 @@ async def test_a_token_that_is_revoked_in_the_middle(
         found = states(database).values()
         assert all(closed or "token_revoked" in str(error) for closed, error in found)
         slack.refuse.clear()
-        await read_histories(slack, conninfo, results=results)
+        shares: list[float] = []
+        await read_histories(
+            slack, conninfo, results=results, on_progress=lambda now: shares.append(now.share)
+        )
     assert differences(conninfo, directory) == []
+    # Threads that the first run found and did not read count from the beginning.
+    assert shares == sorted(shares)
     # Each message is counted once, though two runs have read.
     kept = "select sum((account -> 'messages' ->> 'inserted')::int8) from slack.gap"
     assert (
@@ -588,6 +599,26 @@ async def test_a_run_says_how_far_it_is(conninfo: str, database: psycopg.Connect
     assert ended is not None
     assert ended[0].startswith("100 %, 2 of 2 channels")
     assert all(re.match(r"\d+ %, [01] of 2 channels", text or "") for text in said[1:-1])
+
+
+async def test_a_run_says_until_when_slack_asks_to_wait(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    async def wait(*_: Any) -> None:
+        row = database.execute("select progress from slack.job_run").fetchone()
+        said.append(str(row and row[0]))
+        slack.faults.http_429 = 0
+
+    monkeypatch.setattr("tiger_slack_tui.slack.pages.wait", wait)
+    async with LocalSlack(directory=history(1, 60), faults=Faults(wait=400)) as slack:
+
+        def refuse(_: Any) -> None:
+            slack.faults.http_429 = 1.0 if not said else 0
+
+        await read_histories(slack, conninfo, on_progress=refuse)
+    assert re.search(r" %, 0 of 1 channels.*, waits until \S+ \S+ UTC, as Slack asks$", said[0])
 
 
 async def test_a_history_that_is_not_finished_goes_on(

@@ -87,6 +87,10 @@ class ChannelReader:
         await save(self._connection, self.window.gap, self.state)
         return Account()
 
+    async def look_up_threads(self) -> None:
+        """Look up the threads that earlier attempts have found: `position` and `threads_left` then know them."""
+        await self._next_thread()
+
     @property
     def position(self) -> datetime:
         """The time of the messages that the next step reads; of a thread, that of its parent."""

@@ -35,8 +35,8 @@ from tiger_slack_tui.backfill.window import Window
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.errors import (
     SlackCursorExpired,
+    SlackDenied,
     SlackRestricted,
-    SlackScopeMissing,
     SlackUnavailable,
     TigerSlackError,
 )
@@ -105,6 +105,7 @@ class Backfill:
         self._on_progress = on_progress
         self._on_result = on_result
         self._on_wait = on_wait
+        slack.on_long_wait = on_wait
         self._history_since = history_since
         self._before_step = before_step
         self._merger = Merger(connection, TablesTarget(connection))
@@ -184,6 +185,7 @@ class Backfill:
         history.gap = result.gap
         if readers:
             history.reader = readers[0]
+            await history.reader.look_up_threads()
             history.created = created_at((self._own or {}).get(readers[0].channel.id, {}))
             order.put_back(history)
         else:
@@ -336,7 +338,10 @@ class Backfill:
             if self._before_step is not None:
                 await self._before_step()
             account = await reader.step()
-        except SlackScopeMissing as failure:
+        except SlackDenied as failure:
+            await (
+                self._slack.is_reachable()
+            )  # raises SlackRefused if the token works for no channel
             return Account(), failure.args[0]
         except SlackUnavailable as failure:
             if failure.is_final and not isinstance(failure, SlackCursorExpired):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tiger_slack_tui.backfill.window import FIRST, LOOK_BACK
-from tiger_slack_tui.base.errors import SlackAbsent, SlackScopeMissing, SlackUnavailable
+from tiger_slack_tui.base.errors import SlackAbsent, SlackDenied, SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.times import shift
 from tiger_slack_tui.imports.merge.rows import time_or_none
@@ -207,7 +207,7 @@ async def _estimate(
     for rest in samples:
         try:
             page = await slack.history_page(rest.id, *rest.longest)
-        except (SlackAbsent, SlackScopeMissing):
+        except (SlackAbsent, SlackDenied):
             continue
         except SlackUnavailable:  # perhaps of this channel alone
             failures += 1

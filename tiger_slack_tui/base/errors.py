@@ -70,7 +70,11 @@ class SlackRefused(TigerSlackError):
     """Slack refused a token or a method for good. An operator must act."""
 
 
-class SlackScopeMissing(SlackRefused):
+class SlackDenied(SlackRefused):
+    """Slack refused this call. It may concern only one channel; other calls can still work."""
+
+
+class SlackScopeMissing(SlackDenied):
     """The app lacks a scope. Methods and kinds of channels that need another one still work."""
 
 

@@ -107,9 +107,16 @@ def _gap_lines(gap: Gap, status: _Status) -> Iterator[str]:
         yield f"    {gap.state} {format_time(gap.closed_at)}"
         return
     if now := status.progress.get(gap.id):
-        yield f"    {amount(now.read, 'message')} read, back to {format_time(now.reached)}"
+        yield f"    {progress_words(gap, now)}"
     if gap.error:
         yield from wrapped(f"{format_time(gap.tried_at)}: {gap.error}", 4)
+
+
+def progress_words(gap: Gap, now: UnfinishedProgress) -> str:
+    """How far the backfill is."""
+    is_read = gap.is_history and now.reached <= gap.started_at
+    left = "replies to threads are left" if is_read else f"back to {format_time(now.reached)}"
+    return f"{amount(now.read, 'message')} read, {left}"
 
 
 def _state(gap: Gap) -> str:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,8 @@ RESTRICTED_PAGE = 15
 """Most messages in a page if Slack restricts the app, whatever limit is requested."""
 _LONG_WAIT = 30
 """Seconds. Only for a restricted app does Slack ask for such a wait after nearly each call."""
+_NOTED_WAIT = 5.0
+"""Seconds. Shorter waits are not worth a word in the progress of the run."""
 _RETRY_AFTER_MOST = 86_400.0
 """Seconds. A backfill waits as long as Slack asks, a day at most."""
 RESTRICTED = (
@@ -54,6 +56,8 @@ class SlackHistory:
     ) -> None:
         self._web = web
         self.on_wait = on_wait
+        self.on_long_wait: Callable[[str], Awaitable[None]] | None = None
+        """Is told once, in words, until when Slack asks to wait, for those who look at the progress elsewhere."""
         self.pace = pace or HistoryPace()
         self.tries = MOST_TRIES
         """How often a call is tried before it raises SlackUnavailable, apart from rate limits."""
@@ -159,6 +163,7 @@ class SlackHistory:
             page = await call()
         except SlackUnavailable as error:
             self._check_wait(method, error.retry_after)
+            await self._note_long_wait(error.retry_after)
             raise
         self._served[method] = self._served.get(method, 0) + 1
         return page
@@ -169,6 +174,12 @@ class SlackHistory:
             await asyncio.sleep(wait)
         pause = self.pace.restricted if self.is_restricted else self.pace.call
         self._turns[method] = time.monotonic() + pause
+
+    async def _note_long_wait(self, seconds: float | None) -> None:
+        if self.on_long_wait is None or seconds is None or seconds < _NOTED_WAIT:
+            return
+        until = datetime.now(UTC) + timedelta(seconds=min(seconds, _RETRY_AFTER_MOST))
+        await self.on_long_wait(f"waits until {until:%Y-%m-%d %H:%M:%S} UTC, as Slack asks")
 
     def _check_page(self, page: Page) -> None:
         if len(page.items) > RESTRICTED_PAGE:

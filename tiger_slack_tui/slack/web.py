@@ -21,6 +21,7 @@ from tiger_slack_tui.base.clock import Clock, PeerClock, SystemClock
 from tiger_slack_tui.base.errors import (
     SlackAbsent,
     SlackCursorExpired,
+    SlackDenied,
     SlackRefused,
     SlackScopeMissing,
     SlackUnavailable,
@@ -66,6 +67,14 @@ _FINAL = {
     "team_access_not_granted": "the app has no access to this workspace",
     "token_expired": "the token has expired",
     "token_revoked": "the token was revoked",
+}
+
+# Those of them that can concern only the requested channel or method.
+_DENIED = {
+    "access_denied": SlackDenied,
+    "missing_scope": SlackScopeMissing,
+    "no_permission": SlackDenied,
+    "team_access_not_granted": SlackDenied,
 }
 
 # Errors that concern only the requested channel or thread.
@@ -432,7 +441,7 @@ def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
     if reason in _FINAL:
         needed = peer_text(data.get("needed")) if reason == "missing_scope" else ""
         meaning = f"the app lacks the scope {needed}" if needed else _FINAL[reason]
-        refusal = SlackScopeMissing if reason == "missing_scope" else SlackRefused
+        refusal = _DENIED.get(reason, SlackRefused)
         return refusal(
             f"Slack refused {method}: {reason} ({meaning})",
             hint=f"Check {token} on the app's page at Slack; after a change of scopes, reinstall the app.",

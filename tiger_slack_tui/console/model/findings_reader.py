@@ -103,7 +103,7 @@ async def _fetch(connection: Connection, clock: Clock, names: Names) -> StoredFi
         if page.next is not None:
             more.add(outcome)
     found = await gaps.newest(connection, most=_GAPS + 1, troubles=True)
-    findings += [_of_gap(gap, names) for gap in found[:_GAPS]]
+    findings += [finding_of(gap, names) for gap in found[:_GAPS]]
     if len(found) > _GAPS:
         more.add(GAP)
     return StoredFindings(tuple(findings), clock.wall(), None, frozenset(more))
@@ -128,19 +128,23 @@ def _of_row(row: EventRow) -> Finding:
     )
 
 
-def _of_gap(gap: Gap, names: Names) -> Finding:
+def finding_of(gap: Gap, names: Names) -> Finding:
+    """A gap that is open or was closed, or a history whose backfill failed, as a row of Triage."""
     end = age((gap.ended_at - gap.started_at).total_seconds()) if gap.ended_at else "goes on"
     is_bad = gap.closed_at is None or gap.is_given_up
     error = f": {gap.error}" if gap.error and is_bad else ""
+    # A gap is of when events were missed. A history can begin in 1970, and is of when its backfill failed.
+    at = gap.started_at if gap.is_loss else gap.tried_at or gap.found_at
+    period = f", {end}" if gap.is_loss else ""
     return Finding(
         key=gap.title,
         kind=GAP,
-        at=gap.started_at.timestamp(),
+        at=at.timestamp(),
         what=gap.state,
         channel=names.of(gap.channel_id) if gap.channel_id else "all",
         channel_id=gap.channel_id,
         user="-",
         cause=gap.reason,
-        detail=f"{gap.reason}, {end}{error}",
+        detail=f"{gap.reason}{period}{error}",
         gap=gap,
     )

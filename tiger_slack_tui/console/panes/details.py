@@ -38,6 +38,11 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     yield from wrapped(event.payload, width, most=5000)
 
 
+def _begin(gap: Gap) -> str:
+    is_first = gap.started_at.timestamp() <= 0
+    return "the beginning" if is_first else f"{moment(gap.started_at)}Z"
+
+
 def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:
     """All about a gap: from when to when, why, and what a backfill found. `channel` is the name of its channel."""
     where = f"{channel} {gap.channel_id}" if gap.channel_id not in (None, channel) else channel
@@ -47,7 +52,7 @@ def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:
         width,
         ("gap" if gap.is_loss else "history", f"{gap.id}, {gap.reason}"),
         ("state", state),
-        ("from", f"{moment(gap.started_at)}Z"),
+        ("from", _begin(gap)),
         ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "not ended yet"),
         ("channel", where),
         ("found by", gap.instance or "-"),
