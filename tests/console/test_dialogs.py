@@ -10,12 +10,14 @@ from textual import events
 from textual.content import Content
 from textual.keys import key_to_character
 
-from tests.console.canned import screen_text, shows
+from tests.console.canned import CannedBackend, screen_text, shows
 from tests.console.test_any_size import backend_of
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.panes.event_pane import EventPane
 from tiger_slack_tui.console.panes.paint import line
+from tiger_slack_tui.console.panes.pane import Body
 from tiger_slack_tui.console.screens.dialog import Confirm, ConfirmQuit, Dialog, Document
 from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
 
@@ -165,3 +167,25 @@ async def test_below_a_dialog_stand_its_own_keys(tmp_path: Path) -> None:
             await until(lambda own=own: own in screen_text(app).splitlines()[-1])
             await pilot.press("escape")
             await until(lambda: "q Quit" in screen_text(app).splitlines()[-1])
+
+
+async def test_an_event_is_not_folded_before_its_pane_has_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine the lines for a narrow pane were shown for a moment."""
+    early: list[int] = []
+    show = EventPane.show
+
+    def note(pane: EventPane, body: Body[Any]) -> None:
+        if not pane.size.width and body.title == "Ev2":
+            early.append(len(body.rows))
+        show(pane, body)
+
+    monkeypatch.setattr(EventPane, "show", note)
+    app = ConsoleApp(CannedBackend(tmp_path), ConsoleOptions())
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in ("3", "1", "3"):
+            await pilot.press(key)
+            await until(lambda key=key: key == "1" or "Ev2 ──" in screen_text(app))
+    assert early
+    assert not any(early)

@@ -22,6 +22,7 @@ ADDRESS = "postgresql://me:hidden@db:5433/x"
             "refused the connection. Is PostgreSQL running?",
         ),
         ("timeout expired", "did not answer."),
+        ("No such file or directory", "has no PostgreSQL at its Unix socket."),
         (
             "received invalid response to SSL negotiation: H",
             "does not speak PostgreSQL's protocol.",

@@ -36,7 +36,9 @@ _UNREACHED = {
     "timeout expired": "did not answer. Is the host up, and does a firewall block the port?",
     "No route to host": "cannot be reached: no route to the host. Is the network up?",
     "Network is unreachable": "cannot be reached: the network is down.",
-    "No such file or directory": "is not there: no PostgreSQL listens at this socket. Is it running?",
+    "No such file or directory": (
+        "has no PostgreSQL at its Unix socket. Is it running? For TCP, name a host such as 127.0.0.1."
+    ),
     "closed the connection unexpectedly": "closed the connection while connecting. Is it PostgreSQL?",
     "invalid response to SSL negotiation": "does not speak PostgreSQL's protocol. Is the port right?",
     "the database system is starting up": "is starting. Try again in a moment.",

@@ -127,7 +127,8 @@ class EventPane(Pane[Any]):
         self._show()
 
     def _show(self) -> None:
-        width, answer = max(self.size.width, 20), self.answer
+        # Without a size yet, lines would be folded for a narrow pane, and a slow machine would show them so.
+        width, answer = max(self.size.width, 20), self.answer if self.size.width else None
         rows = (
             [] if answer is None else self._answer_lines(lambda: answer.lines(width), answer, width)
         )
