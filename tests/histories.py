@@ -26,6 +26,8 @@ from tiger_slack_tui.store.job_runs import JobRun
 
 NOW = float(int(time.time()))
 DAY = 86_400.0
+FIRST, SECOND, THIRD = "C00000", "C00001", "C00002"
+"""The first channels of `history`."""
 EPOCH = datetime.fromtimestamp(0, UTC)
 _PEOPLE = [f"U{n}" for n in range(1, 9)]
 
@@ -165,3 +167,9 @@ def differences(conninfo: str, directory: Directory) -> list[str]:
         ) or not same_thread:
             found.append(f"different: {key}")
     return found[:20]
+
+
+def states(database: psycopg.Connection[Any]) -> dict[str, tuple[bool, str | None]]:
+    """By channel: whether its gap is closed, and its error."""
+    query = "select channel_id, closed_at is not null, error from slack.gap order by id"
+    return {channel: (closed, error) for channel, closed, error in database.execute(query)}
