@@ -179,7 +179,7 @@ class SlackHistory:
         if self.on_long_wait is None or seconds is None or seconds < _NOTED_WAIT:
             return
         until = datetime.now(UTC) + timedelta(seconds=min(seconds, _RETRY_AFTER_MOST))
-        await self.on_long_wait(f"waits until {until:%Y-%m-%d %H:%M:%S} UTC, as Slack asks")
+        await self.on_long_wait(f"waits until {until:%H:%M:%S} UTC as Slack asks")
 
     def _check_page(self, page: Page) -> None:
         if len(page.items) > RESTRICTED_PAGE:

@@ -98,13 +98,23 @@ def outcome(run: JobRun | None) -> tuple[str, str]:
     return _RUN_STYLES.get(run.outcome, (f"✗ {run.outcome}", BAD))
 
 
+def progress_left(run: JobRun) -> str:
+    """The progress of a run without its percentage, the last part first: what it waits for, or the time left.
+
+    So the most wanted part is what a narrow column shows. Empty for a run without progress, and one that has ended.
+    """
+    if run.outcome is not None or run.progress is None:
+        return ""
+    return ", ".join(reversed(run.progress.split(", ")[1:]))
+
+
 def paint_run(run: JobRun, width: int) -> Content:
     """A run of a job."""
     took = brief((run.finished_at - run.started_at).total_seconds()) if run.finished_at else "…"
     about: StyledText = (
         (run.error, BAD if run.outcome != RunOutcome.SKIPPED else DIM)
         if run.error
-        else (run.outcome is None and run.progress) or run.instance
+        else progress_left(run) or run.instance
     )
     return RUNS.row(
         width,

@@ -44,6 +44,7 @@ from tiger_slack_tui.console.panes.jobs import (
     paint_run,
     paint_session,
     paint_size,
+    progress_left,
 )
 from tiger_slack_tui.console.panes.jobs import (
     JOBS as JOB_COLUMNS,
@@ -357,6 +358,8 @@ def _details(row: object, width: int) -> Iterator[Content]:
                 ("next run", coming),
                 ("lock", f"{row.lock_key}, {held}"),
             )
+            if row.present is not None and progress_left(row.present):
+                yield from pairs(width, ("progress", str(row.present.progress)))
             yield Content("")
             yield from (paint_run(run, width) for run in row.runs)
         case JobRun(error=error):

@@ -27,7 +27,7 @@ from tiger_slack_tui.console.panes.findings import (
     findings_problem,
     paint_finding,
 )
-from tiger_slack_tui.console.panes.jobs import outcome
+from tiger_slack_tui.console.panes.jobs import outcome, progress_left
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -187,7 +187,7 @@ def _spool(now: Snapshot) -> StyledText:
 
 
 def job_line(job: JobStatus, at: float, width: int) -> Content:
-    """A job: how its last run ended, when it runs next, and who holds its lock."""
+    """A job: how its last run ended, when it runs next, and how far it is or who holds its lock."""
     wait = brief((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
     last = job.present
     when = ""
@@ -196,10 +196,11 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
         is_running = last.outcome is None
         when = f"{amount(last.rows_seen, 'row')}, {since}" if is_running else f"{since} ago"
     lock = "lock free" if job.holder is None else f"lock {job.holder.application_name}"
+    about = (last and progress_left(last)) or lock
     columns = Columns(
         Column("", 10), Column("", 12), Column("", 16), Column("", 12), Column("", least=64)
     )
-    return columns.row(width, [job.name, outcome(last), when, f"next {wait}", (lock, DIM)])
+    return columns.row(width, [job.name, outcome(last), when, f"next {wait}", (about, DIM)])
 
 
 def import_lines(model: Model, width: int) -> Iterator[Content]:
