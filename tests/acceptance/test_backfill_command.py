@@ -93,6 +93,7 @@ def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> N
         (("--slow",), "--all"),
         (("--all", "--until", "2024-01-01"), "--until"),
         (("--since", "soon"), "neither a date"),
+        (("--all", "--plan", "--since", "2999-01-01"), "in the future"),
         (("--since", "2024-02-01", "--until", "2024-01-01"), "not before"),
     ],
 )

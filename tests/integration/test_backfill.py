@@ -382,6 +382,9 @@ async def test_a_channel_that_slack_does_not_serve_harms_no_other_in_a_gap(gappe
     await gapped.backfill(NOW, NOW)
     assert gapped.results[1].is_closed
     assert gapped.rows("select count(*) from slack.message") == [(2,)]
+    # It says whose channels these are: others may follow.
+    ((progress,),) = gapped.rows("select progress from slack.job_run order by id desc limit 1")
+    assert progress.startswith("100 %, history 1, 3 of 3 channels")
 
 
 async def test_what_happens_while_nothing_runs_is_in_the_tables_after_the_next_start(

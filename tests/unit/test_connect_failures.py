@@ -8,7 +8,7 @@ import pytest
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
 from tiger_slack_tui.postgres.addresses import from_setting
 from tiger_slack_tui.postgres.connect_failures import connect_failure
-from tiger_slack_tui.postgres.failures import sqlstate_words
+from tiger_slack_tui.postgres.failures import not_migrated, sqlstate_words
 
 _HEAD = 'connection failed: connection to server at "10.0.0.1", port 5433 failed: '
 ADDRESS = "postgresql://me:hidden@db:5433/x"
@@ -76,3 +76,9 @@ def test_other_targets() -> None:
 def test_codes_in_words() -> None:
     assert sqlstate_words("22P02") == "invalid text representation (22P02)"
     assert sqlstate_words("ZZZZZ") == "ZZZZZ"
+
+
+def test_a_database_without_tables_is_named() -> None:
+    embedded = str(not_migrated("host=/tmp/x dbname=tiger_slack"))
+    assert embedded.startswith("The embedded PostgreSQL does not have the tables")
+    assert str(not_migrated(ADDRESS)).startswith("The database db:5433/x does not have the tables")

@@ -56,7 +56,7 @@ class BackfillRequest:
         return " ".join(["tiger-slack backfill --all", *given, *(["--slow"] if self.slow else [])])
 
     def check(self) -> None:
-        """Raises SettingsError for options that exclude each other."""
+        """Raises SettingsError for options that exclude each other, and for a wrong --since of --all."""
         if self.until is not None and (self.since is None or self.all):
             raise SettingsError("--until needs --since, and excludes --all.")
         if self.channels and self.since is None and not self.all:
@@ -67,6 +67,8 @@ class BackfillRequest:
             raise SettingsError(
                 "--gap and --history exclude --since and --all: a gap or a history has its own times."
             )
+        if self.all:  # before Slack is asked for a plan
+            _begin(self, datetime.now(UTC))
 
 
 async def own_channels(
@@ -101,14 +103,14 @@ async def plan_histories(
     from tiger_slack_tui.slack.pages import pages
 
     now = datetime.now(UTC)
-    since, _ = parse_period(request.since, None, now)
+    since = _begin(request, now)
     listing = pages(web.channels_page, on_wait=history.on_wait)
     listed = [item async for page in listing for item in page.items]
     async with await connect(conninfo) as connection:
         begun = await begun_histories(
             connection,
             [item["id"] for item in own],
-            since=max(since or _BEGINNING, _BEGINNING),
+            since=since or _BEGINNING,
             until=now,
         )
         count_threads = partial(grown_threads, connection)
@@ -119,13 +121,20 @@ async def plan_histories(
     return replace(plan, not_joined=0) if request.channels else plan
 
 
+def _begin(request: BackfillRequest, now: datetime) -> datetime | None:
+    """When the history begins that is asked for; None for all. Raises SettingsError."""
+    since, _ = parse_period(request.since, None, now)
+    if since is None:
+        return None
+    if since >= now:
+        raise SettingsError("--since is in the future.")
+    return max(since, _BEGINNING)
+
+
 def find_all(request: BackfillRequest, channels: Sequence[ChannelId], instance: str) -> FindGaps:
     """The function that finds the histories of these channels."""
     now = datetime.now(UTC)
-    since, _ = parse_period(request.since, None, now)
-    begin = max(since or _BEGINNING, _BEGINNING)
-    if begin >= now:
-        raise SettingsError("--since is in the future.")
+    begin = _begin(request, now) or _BEGINNING
 
     async def find(connection: Connection, team: TeamId) -> list[Gap]:
         return await gaps.add_histories(

@@ -102,8 +102,9 @@ class _RunWatch:
             if done
             else ""
         )
+        what = "" if now.of_all else f"{now.gap.title}, "
         channels = f"{now.channels_done:,} of {now.channels:,} channels"
-        return f"{now.share * 100:.0f} %, {channels}{left}"
+        return f"{now.share * 100:.0f} %, {what}{channels}{left}"
 
 
 @dataclass(frozen=True, slots=True)

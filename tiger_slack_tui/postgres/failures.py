@@ -138,8 +138,10 @@ def not_migrated(conninfo: str) -> MigrationError:
     """The error for a missing table, column or function in the database."""
     setting = setting_of(conninfo)
     other = f"Set {setting} to another database, or create them" if setting else "To create them"
+    name = database_name(conninfo)
+    subject = f"The{name[3:]}" if name.startswith("the ") else f"The database {name}"
     return MigrationError(
-        f"The database {database_name(conninfo)} does not have the tables of this version.",
+        f"{subject} does not have the tables of this version.",
         hint=f"{other}: tiger-slack migrate",
     )
 
