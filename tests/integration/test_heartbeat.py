@@ -119,8 +119,8 @@ async def test_a_time_in_which_nothing_ran_is_a_gap(
         starting = time.time()
         async with running(engine(slack, conninfo, tmp_path)) as again:
             started = time.time()
-            await until(lambda: again.snapshot().gaps_open == 1)
-            ((reason, seconds, goes_on),) = observer(GAPS)
+            await until(lambda: again.snapshot().gaps_open)
+            (reason, seconds, goes_on), *_ = observer(GAPS)  # a busy machine can make further ones
     assert (reason, goes_on) == ("not connected", False)
     ((begin,),) = observer("select extract(epoch from started_at)::float8 from slack.gap")
     # Ages are taken just before the transaction whose time they count from.
@@ -146,7 +146,7 @@ async def test_an_instance_that_stops_as_soon_as_it_is_connected_leaves_a_gap(
                 assert observer("select from slack.connection") == []
         await asyncio.sleep(0.5)
         async with running(engine(slack, conninfo, tmp_path)) as again:
-            await until(lambda: again.snapshot().gaps_open == 1)
+            await until(lambda: again.snapshot().gaps_open)
     # A busy machine can make further gaps.
     assert {reason for reason, _, _ in observer(GAPS)} == {"not connected"}
 
@@ -172,8 +172,8 @@ async def test_a_loss_of_slack_is_a_gap_that_goes_on_until_it_is_back(
         await until(lambda: one.snapshot().gaps_open == 0)
         slack.refuse_opening = "internal_error"
         await slack.drop()
-        await until(lambda: one.snapshot().gaps_open == 1)
-        assert observer(GAPS) == [("not connected", None, True)]
+        await until(lambda: one.snapshot().gaps_open)
+        assert observer(GAPS)[-1] == ("not connected", None, True)
         slack.refuse_opening = None
         await until(lambda: one.snapshot().slack_status == "connected")
         await until(lambda: observer("select from slack.gap where ended_at is not null") != [])
@@ -252,9 +252,9 @@ async def test_kill_9_leaves_a_gap_from_the_last_heartbeat(
         timing = HeartbeatTiming(interval=0.1, stale=5, least_gap=0.3)
         async with running(engine(slack, conninfo, tmp_path / "two", heartbeat=timing)) as again:
             assert observer(GAPS) == []  # it could still live, for all that is known
-            await until(lambda: again.snapshot().gaps_open == 1)
+            await until(lambda: again.snapshot().gaps_open)
             back = time.time()
-            ((reason, seconds, _),) = observer(GAPS)
+            (reason, seconds, _), *_ = observer(GAPS)
     assert reason == "not connected"
     assert starting - seen <= seconds <= back - seen
     assert observer("select stopped_at from slack.instance order by id limit 1") == [(None,)]
@@ -323,7 +323,7 @@ async def test_deliveries_that_come_late_are_a_gap_unless_it_is_known(
 async def test_an_older_version_is_followed_by_a_gap(
     conninfo: str, tmp_path: Path, observer: Ask
 ) -> None:
-    files = (Path(__file__).parent.parent.parent / "migrations/incremental").glob("*-gaps.sql")
+    files = (Path(__file__).parent.parent.parent / "migrations/incremental").glob("???-gaps.sql")
     seed = next(files).read_text().partition("-- What ran before")[2].partition("\n")[2]
     with psycopg.connect(conninfo) as connection:
         connection.execute(
@@ -332,7 +332,7 @@ async def test_an_older_version_is_followed_by_a_gap(
         )
         connection.execute(seed.encode())
     async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
-        await until(lambda: one.snapshot().gaps_open == 1)
-        ((reason, seconds, _),) = observer(GAPS)
+        await until(lambda: one.snapshot().gaps_open)
+        (reason, seconds, _), *_ = observer(GAPS)  # a busy machine can make further ones
     assert reason == "not connected"
     assert seconds >= 3600
