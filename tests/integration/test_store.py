@@ -14,6 +14,7 @@ from tests.support import allow_connections, check, encoded
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.record import encode_record
+from tiger_slack_tui.postgres.copy_format import copy_rows, row_of, text_cell
 from tiger_slack_tui.postgres.pool import Pool, connect, make_pool
 from tiger_slack_tui.slack.events import parse_envelope, route
 from tiger_slack_tui.slack.payload import decode
@@ -148,3 +149,22 @@ async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> No
 
     assert sum(await asyncio.gather(*(write_all(seed) for seed in range(4)))) == 1500
     await check(conninfo, sent)
+
+
+async def test_a_copy_that_is_cancelled_leaves_the_connection_usable(conninfo: str) -> None:
+    rows = [row_of(1) + text_cell("one")] * 10
+    async with await connect(conninfo) as connection:
+        await connection.execute("create temporary table copied (text text)")
+
+        async def work() -> None:
+            async with connection.transaction():
+                for _ in range(20):
+                    await copy_rows(connection, "copy copied from stdin (format binary)", rows)
+
+        for step in range(40):  # at any moment of it
+            task = asyncio.ensure_future(work())
+            await asyncio.sleep(step / 10_000)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            found = await connection.execute("select count(*) % 200 from copied")
+            assert await found.fetchone() == (0,)

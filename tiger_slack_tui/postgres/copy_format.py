@@ -6,6 +6,7 @@ cells. A cell is the number of its bytes, then the bytes. Numbers are in network
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from binascii import unhexlify
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,9 @@ _BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 _POSTGRES_EPOCH = 946_684_800_000_000
 """Microseconds from 1970 to 2000, the epoch of PostgreSQL."""
+
+_LAST_SECONDS = 1.0
+"""How long a COPY goes on after its cancellation. One of a page of messages takes milliseconds."""
 
 NULL = b"\xff\xff\xff\xff"
 """A cell that is NULL."""
@@ -39,10 +43,26 @@ def _copy_data(rows: Iterable[bytes]) -> bytes:
 async def copy_rows(
     connection: Connection, statement: LiteralString, rows: Sequence[bytes]
 ) -> None:
-    """Run a COPY of these rows; nothing without rows."""
-    if rows:
-        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            await copy.write(_copy_data(rows))
+    """Run a COPY of these rows; nothing without rows.
+
+    A cancellation is raised after the COPY, or after a second if the COPY waits for a lock. psycopg 3.3 leaves the
+    connection unusable if it is cancelled while a COPY begins, and the end of the work could not be recorded.
+    """
+    if not rows:
+        return
+    copying = asyncio.ensure_future(_copy(connection, statement, rows))
+    try:
+        await asyncio.shield(copying)
+    except asyncio.CancelledError:
+        await asyncio.wait({copying}, timeout=_LAST_SECONDS)
+        copying.cancel()
+        await asyncio.gather(copying, return_exceptions=True)
+        raise
+
+
+async def _copy(connection: Connection, statement: LiteralString, rows: Sequence[bytes]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(_copy_data(rows))
 
 
 def text_cell(value: Any) -> bytes:
