@@ -217,3 +217,20 @@ async def test_a_channel_without_an_id_is_left_out(monkeypatch: pytest.MonkeyPat
     async with LocalSlack() as slack, web_of(slack) as web:
         found = await SlackHistory(web, AT_ONCE).conversations(["public_channel"])
     assert found == [{"id": "C1"}]
+
+
+async def test_doctor_names_what_is_not_owed_since_the_app_has_left(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name, is_member) values ('C1', 'a', false);"
+        "insert into slack.gap (reason, started_at, ended_at, channel_id, error)"
+        " values ('joined', 'epoch', now(), 'C1', 'not_in_channel')"
+    )
+    checks = [check async for check in check_database(conninfo, "it") if check.name == "history"]
+    assert [(check.state, check.found) for check in checks] == [
+        (
+            CheckState.OK,
+            "all that is owed is read, but not the history of 1 channel that the app has left",
+        )
+    ]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base.errors import MigrationError, TigerSlackError
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import translate_errors
@@ -95,7 +96,9 @@ async def _histories(connection: Connection) -> Check:
     except MigrationError:
         return Check("history", CheckState.OK, "not known yet")
     if not unread.count:
-        return Check("history", CheckState.OK, "all that is owed is read")
+        left = amount(unread.left, "channel")
+        rest = f", but not the history of {left} that the app has left" if unread.left else ""
+        return Check("history", CheckState.OK, f"all that is owed is read{rest}")
     found = f"{unread.count:,} not read to the end"
     fix = "Each reason: tiger-slack backfill --status. To read what Slack allows: tiger-slack backfill --all"
     if unread.error is None:

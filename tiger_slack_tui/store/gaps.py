@@ -150,11 +150,16 @@ and g.id in
 """
 # Not of channels that the app has left: they are owed again once it joins.
 _UNREAD: LiteralString = """
-select count(*), min(g.error) filter (where g.error is not null)
+select count(*) filter (where o.is_owed)
+, min(g.error) filter (where o.is_owed and g.error is not null)
+, count(distinct g.channel_id) filter (where not o.is_owed)
 from slack.gap g
+cross join lateral
+( select g.reason <> 'joined' or exists
+    ( select from slack.channel c where c.id = g.channel_id and c.is_member ) as is_owed
+) o
 where g.closed_at is null
 and not slack.is_loss(g)
-and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.channel_id and c.is_member))
 """
 
 
@@ -368,12 +373,14 @@ class UnreadHistories:
     count: int
     error: str | None
     """Why one of them is not; None if none was tried."""
+    left: int
+    """The channels that the app has left before their history was read. It is owed again once the app is invited."""
 
 
 async def unread_histories(connection: Connection) -> UnreadHistories:
     """The histories that are owed since the app joined channels, or that an operator asked for."""
     row = await (await connection.execute(_UNREAD)).fetchone()
-    return UnreadHistories(*row) if row else UnreadHistories(0, None)
+    return UnreadHistories(*row) if row else UnreadHistories(0, None, 0)
 
 
 async def _gaps(
