@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from textual import events
 from textual.app import App
+from textual.keys import key_to_character
 
 from tests.support import until
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import RecentEvent, Snapshot
 from tiger_slack_tui.console.actions import VIEWS
+from tiger_slack_tui.console.driver.app import NonBlockingApp
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.event_counts import DAY, EventCounts
@@ -398,6 +402,19 @@ async def shows(app: App[None], text: str) -> None:
         await until(lambda: text in screen_text(app))
     except TimeoutError:
         raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
+
+
+async def press(app: NonBlockingApp, *keys: str) -> None:
+    """Press the keys at once, and wait until they are handled.
+
+    The pilot would wait after each key until the processor rests, for 2 s at most.
+    """
+    taken = asyncio.Event()
+    for key in keys:
+        app.post_message(events.Key(key, key_to_character(key)))
+    app.call_later(taken.set)
+    await asyncio.wait_for(taken.wait(), 60)
+    await until(lambda: app._key_order.is_idle)
 
 
 MakeChanges = Callable[[CannedBackend], None]

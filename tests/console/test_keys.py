@@ -14,7 +14,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, screen_text, shows, snapshot
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, press, screen_text, shows, snapshot
 from tests.support import until
 from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
@@ -314,15 +314,13 @@ async def test_only_its_own_key_says_yes(tmp_path: Path, view: str, keys: str) -
 
 async def test_read_only_has_no_action_that_changes_anything(tmp_path: Path) -> None:
     options = ConsoleOptions(read_only=True)
-    async with console(tmp_path, options=options) as (app, pilot, backend):
+    async with console(tmp_path, options=options) as (app, _, backend):
         backend.engine = object()  # type: ignore[assignment]
         await shows(app, "read-only")
         for number in VIEW_KEYS:
-            await pilot.press(number)
-            for action in ACTIONS:
-                if action.changes:
-                    await pilot.press(action.keys.split(",")[0])
-                    assert not isinstance(app.screen, Confirm)
+            keys = [action.keys.split(",")[0] for action in ACTIONS if action.changes]
+            await press(app, number, *keys)
+            assert len(app.screen_stack) == 1
         assert all(not action.changes for action in app.offered())
 
 

@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from textual import events
-from textual.keys import key_to_character
 
 from tests.archives import report
-from tests.console.canned import NOW, database_state, log_ring, no_imports, rates, snapshot
+from tests.console.canned import NOW, database_state, log_ring, no_imports, press, rates, snapshot
 from tests.console.imports import Clock
 from tests.console.test_events_view import CannedAudit, row
 from tests.console.test_messages_view import CannedMessages, one
@@ -182,19 +180,6 @@ async def measured(
             backend.imports.run = backend.imports.check = None
             backend.stored_findings = StoredFindings()
     assert loop.longest < MOST_SECONDS, f"{loop.longest * 1000:.0f} ms"
-
-
-async def press(app: ConsoleApp, *keys: str) -> None:
-    """Press the keys at once, and wait until they are handled.
-
-    The pilot would wait for 2 s a key until the processor rests, which `Loop` never lets it.
-    """
-    taken = asyncio.Event()
-    for key in keys:
-        app.post_message(events.Key(key, key_to_character(key)))
-    app.call_later(taken.set)
-    await asyncio.wait_for(taken.wait(), 60)
-    await until(lambda: app._key_order.is_idle)
 
 
 async def shown_pane(app: ConsoleApp, id_: str) -> Pane[object]:
