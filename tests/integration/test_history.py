@@ -47,14 +47,14 @@ def event(kind: str, at: int, user: str = OWN, channel: str = "C1") -> dict[str,
     }
 
 
-def connected(database: psycopg.Connection[Any]) -> None:
-    """An instance has been connected since 1970."""
+def connected(database: psycopg.Connection[Any], since: str = "epoch") -> None:
+    """An instance has been connected since then, by default since 1970."""
     database.execute(
-        "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
-        ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
-        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
-        "insert into slack.connection (instance_id, connected_at, seen_at)"
-        " select id, 'epoch', now() from slack.instance"
+        "with i as (insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status"
+        ", status_since, queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
+        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0) returning id)"
+        " insert into slack.connection (instance_id, connected_at, seen_at) select id, %s, now() from i",
+        (since,),
     )
 
 
@@ -488,13 +488,9 @@ async def test_channels_of_an_earlier_version_are_heard_from_the_upgrade_on(
     await migrate(empty_conninfo, files=before, version="0.4.0")
     with psycopg.connect(empty_conninfo, autocommit=True) as database:
         database.execute(
-            "insert into slack.channel (id, channel_name, is_member) values ('C1', 'a', true), ('C2', 'b', false);"
-            "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
-            ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
-            " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
-            "insert into slack.connection (instance_id, connected_at, seen_at)"
-            " select id, now(), now() from slack.instance"
+            "insert into slack.channel (id, channel_name, is_member) values ('C1', 'a', true), ('C2', 'b', false)"
         )
+        connected(database, "now")
         await migrate(empty_conninfo, files=files, version="0.5.0")
         found = database.execute(
             "select id, heard_since is not null, complete_since = heard_since from slack.channel order by id"
