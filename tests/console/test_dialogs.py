@@ -162,7 +162,7 @@ async def test_below_a_dialog_stand_its_own_keys(tmp_path: Path) -> None:
     """Those of the view do nothing then. When it is closed, they are back."""
     app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
     async with app.run_test(size=(80, 24)) as pilot:
-        for key, own in (("q", "y Yes  Esc No"), ("colon", "Enter Run")):
+        for key, own in (("q", "y Quit  Esc Cancel"), ("colon", "Enter Run")):
             await pilot.press(key)
             await until(lambda own=own: own in screen_text(app).splitlines()[-1])
             await pilot.press("escape")

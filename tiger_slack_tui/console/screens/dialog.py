@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -96,7 +97,7 @@ class Dialog(ModalScreen[_Answer]):
 
 YES: Final = Action("question.yes", CONFIRM_KEY, "Yes", help="Do what was asked.", is_fixed=True)
 NO: Final = Action(
-    "question.no", "escape", "No", "Esc", "Change nothing, and go back.", is_fixed=True
+    "question.no", "escape", "Cancel", "Esc", "Change nothing, and go back.", is_fixed=True
 )
 MARKED: Final = Action(
     "question.marked", "enter", "Marked answer", "Enter", "Give the marked answer.", is_fixed=True
@@ -131,14 +132,17 @@ class Confirm(Dialog[bool]):
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(Content("\n").join(line(text) for text in self._details))
             yield Static(self._choice(), id="choice")
-        # It covers the keys of the view, which do nothing now.
-        keys = [one.action for one in declared(type(self)).values()]
-        yield KeysLine(footer_line(keys, self._keys, self.app.size.width), id="keys")
+        yield KeysLine(id="keys")  # it covers the keys of the view, which do nothing now
+
+    def on_resize(self, event: Resize) -> None:
+        actions = [one.action for one in declared(type(self)).values()]
+        named = [replace(one, title=self._verb) if one == YES else one for one in actions]
+        self.query_one(KeysLine).show_keys(footer_line(named, self._keys, event.size.width))
 
     def _choice(self) -> Content:
         """The two answers. The pointer and the colours show which one Enter gives."""
         parts: list[StyledText] = []
-        for is_yes, key, name in ((False, NO.key, "Cancel"), (True, YES.key, self._verb)):
+        for is_yes, key, name in ((False, NO.key, NO.title), (True, YES.key, self._verb)):
             is_here = is_yes == self._is_yes
             style = "bold reverse" if is_here else ""
             parts += [("▸" if is_here else " ", KEY), (f" {name} ({key}) ", style), " "]
